@@ -1,0 +1,27 @@
+"""Settings, from the environment (`SANDBOX_…`). Documented in docs/settings.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What an operator may set. No setting can turn off noise, charging or the log."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path("sandbox-home"), description="Folder of the instance.")
+    passphrase: SecretStr | None = Field(None, description="Passphrase of the keyring (prefer a file).")
+    passphrase_file: Path | None = Field(None, description="File, mode 0600, that holds the passphrase.")
+    hot_store_mb: int = Field(2048, ge=16, description="Memory for decrypted columns, in MiB.")
+    engine_memory_mb: int = Field(
+        4096, ge=64, description="Memory for one engine, in MiB; nothing spills to disk."
+    )
+    engine_threads: int = Field(0, ge=0, description="Engine threads; 0 means one per core.")
+    question_seconds: float = Field(60.0, gt=0, description="Longest time one question may run, in seconds.")
+    question_bytes: int = Field(65_536, ge=1024, description="Longest SQL text, in bytes.")
+    request_bytes: int = Field(1_048_576, ge=1024, description="Largest HTTP request body, in bytes.")
+    listen: str = Field("127.0.0.1:8765", description="Address and port of the API.")
