@@ -1,0 +1,1 @@
+"""Configuration of the notebook hub; talks HTTP to the sandbox."""

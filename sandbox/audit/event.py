@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from sandbox.identity import Actor
 
-Fact: TypeAlias = "str | int | bool | None | Sequence[Fact] | Mapping[str, Fact]"
+Fact: TypeAlias = "str | int | bool | Sequence[Fact] | Mapping[str, Fact] | None"
 
 
 class EventKind(StrEnum):

@@ -1,0 +1,1 @@
+"""Policies and grants as types: read, lint, decide, explain, publish. Touches no data."""

@@ -1,0 +1,1 @@
+"""Privacy loss: units, mechanisms (OpenDP), accountant, ledger."""

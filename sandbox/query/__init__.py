@@ -1,0 +1,1 @@
+"""A question's journey, one file per step; `pipeline` is the order on one screen."""

@@ -1,0 +1,1 @@
+"""Keys, encrypted Parquet, and the hot store that the engine reads."""
