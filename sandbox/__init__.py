@@ -1,1 +1,1 @@
-"""The data sandbox: data goes in encrypted; only differentially private answers and reviewed releases come out."""
+"""The data sandbox: data goes in encrypted; only private answers and reviewed releases come out."""
