@@ -1,0 +1,38 @@
+"""One function per user story; api, console and cli call nothing else. Every function may raise `SandboxError`.
+
+Home
+- `init(settings: Settings, passphrase: str) -> InitReport`
+- `open_home(settings: Settings, passphrase: str | None = None) -> Home` (None: the settings say where it is)
+- `close(home: Home) -> None`
+- `actor(home: Home, person: str | None, via: Via) -> Actor` (None: the operator of this machine, CLI only)
+- `doctor(settings: Settings) -> tuple[Finding, ...]`
+
+OPC
+- `datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]`
+- `ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer`
+- `estimate(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Estimate`
+- `explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision`
+- `budget(home: Home, actor: Actor, grant: str) -> tuple[BudgetState, ...]`
+
+Steward
+- `lint(path: Path) -> tuple[Remark, ...]`
+- `publish(home: Home, actor: Actor, path: Path) -> Published`
+
+Operator
+- `load(home: Home, actor: Actor, request: LoadRequest, progress: Progress | None = None) -> LoadReport`
+- `quarantine(home: Home, actor: Actor, dataset: str, table: str) -> Iterator[BadRow]`
+- `create_token(home: Home, actor: Actor, person: str, role: Role, days: int = 30) -> NewToken`
+- `list_tokens(home: Home, actor: Actor) -> tuple[TokenCard, ...]`
+- `revoke_token(home: Home, actor: Actor, token: str) -> TokenCard`
+- `rotate_keys(home: Home, actor: Actor, new_passphrase: str | None = None) -> RotationReport`
+
+API
+- `authenticate(home: Home, bearer: str) -> Actor`
+
+Auditor
+- `show_log(home: Home, actor: Actor, which: LogFilter) -> tuple[LogLine, ...]`
+- `export_log(home: Home, actor: Actor, folder: Path) -> ExportReport`
+- `verify_log(folder: Path) -> VerifyReport` (offline: needs no home and no key)
+
+A `Home` may be used by several threads at once.
+"""

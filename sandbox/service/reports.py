@@ -1,0 +1,165 @@
+"""What the service takes and gives back: frozen, printable, the same for every face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sandbox.audit.event import Fact
+from sandbox.identity import Role
+from sandbox.policy.types import Scalar, Titles
+from sandbox.privacy.loss import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class InitReport:
+    """A new home.
+
+    Attributes:
+        home: its folder, mode 0700.
+        log_name: name of the log, the origin line of every checkpoint.
+        log_key: public key of the log (C2SP signed-note verifier key): give it to the auditors.
+
+    """
+
+    home: Path
+    log_name: str
+    log_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """One load, for the operator only: rows and quarantined are true counts.
+
+    Attributes:
+        version: number of the version that is now current (or would be, for a plan).
+        columns: name and Arrow type of every column kept, in order.
+        planned: nothing was loaded; this is what a load would do.
+        warnings: what was guessed or left out, in words.
+
+    """
+
+    dataset: str
+    table: str
+    version: int
+    rows: int
+    quarantined: int
+    columns: tuple[tuple[str, str], ...]
+    planned: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCard:
+    """One column as declared: never a minimum, maximum or null rate of the data."""
+
+    name: str
+    type: str
+    use: str
+    lower: Scalar | None
+    upper: Scalar | None
+    values: tuple[Scalar, ...] | None
+    nullable: bool
+    shown_as: str
+    title: Titles
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableCard:
+    """One table as declared. The bounds are what one unit may contribute at most."""
+
+    name: str
+    title: Titles
+    protection: str
+    unit: str | None
+    rows_per_unit: int | None
+    groups_per_unit: int | None
+    rows_per_group: int | None
+    loaded: bool
+    columns: tuple[ColumnCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetCard:
+    """One dataset as its published policy declares it; hidden columns are not named.
+
+    Attributes:
+        policy: digest of the published policy, as `nafld@sha256:…`.
+        budget: over all projects, for the life of the dataset. None when every table is open.
+        grants: grants that name this dataset and the person who asks.
+
+    """
+
+    dataset: str
+    title: Titles
+    publisher: str
+    licence: str
+    policy: str
+    purposes: tuple[str, ...]
+    settings: tuple[str, ...]
+    budget: Budget | None
+    project: Budget | None
+    question: Budget | None
+    minimum_group: int
+    grants: tuple[str, ...]
+    tables: tuple[TableCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A bearer token. `secret` is shown once and kept nowhere."""
+
+    id: str
+    secret: str
+    person: str
+    role: Role
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCard:
+    """A bearer token without its secret."""
+
+    id: str
+    person: str
+    role: Role
+    created: datetime
+    expires: datetime
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which entries to show: all conditions hold together; None or empty means any."""
+
+    kinds: tuple[str, ...] = ()
+    person: str | None = None
+    grant: str | None = None
+    dataset: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One entry of the log, as an auditor reads it."""
+
+    index: int
+    at: str
+    kind: str
+    person: str
+    via: str
+    facts: Mapping[str, Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check of `doctor`; `ok` is None when it could not be made."""
+
+    check: str
+    ok: bool | None
+    says: str

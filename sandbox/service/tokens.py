@@ -1,0 +1,120 @@
+"""Bearer tokens of the API: shown once, stored as SHA-256, with a role and an expiry.
+
+Rules
+- A token is 32 random bytes, so a plain digest of it cannot be guessed back: no salt, no stretching.
+- A token carries one role of one person. If the published people take that role away, it opens nothing.
+- Making and revoking a token commits together with its event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Connection, Index, String, Table, select, update
+from sqlalchemy.engine import Row
+
+from sandbox.audit.store import metadata
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.identity import Role
+from sandbox.service.reports import NewToken, TokenCard
+
+PREFIX = "sbx_"
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("person", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created", String(32), nullable=False),
+    Column("expires", String(32), nullable=False),
+    Column("revoked", String(32), nullable=True),
+    Index("tokens_digest", "digest", unique=True),
+)
+
+
+def issue(connection: Connection, person: str, role: Role, now: datetime, expires: datetime) -> NewToken:
+    """Store a new token's digest and return the token, whose secret exists nowhere else."""
+    token = NewToken(
+        id=secrets.token_hex(6),
+        secret=PREFIX + secrets.token_urlsafe(32),
+        person=person,
+        role=role,
+        expires=expires,
+    )
+    connection.execute(
+        tokens.insert().values(
+            id=token.id,
+            digest=_digest(token.secret),
+            person=person,
+            role=role.value,
+            created=now.isoformat(timespec="seconds"),
+            expires=expires.isoformat(timespec="seconds"),
+        )
+    )
+    return token
+
+
+def find(connection: Connection, secret: str, now: datetime) -> TokenCard:
+    """The live token with this secret.
+
+    Raises:
+        SandboxError: TOKEN_INVALID for an unknown, expired or revoked token (one text for all three).
+
+    """
+    row = connection.execute(select(tokens).where(tokens.c.digest == _digest(secret))).one_or_none()
+    card = None if row is None else _card(row)
+    if card is None or card.revoked or card.expires <= now:
+        raise invalid_token()
+    return card
+
+
+def revoke(connection: Connection, token: str, now: datetime) -> TokenCard:
+    """Close a token for good.
+
+    Raises:
+        SandboxError: NOT_FOUND when there is no token of this id, or it is revoked already.
+
+    """
+    row = connection.execute(select(tokens).where(tokens.c.id == token)).one_or_none()
+    if row is None or row.revoked is not None:
+        raise SandboxError(
+            ErrorCode.NOT_FOUND,
+            "No live token has this id.",
+            "See the ids with `sandbox token list`.",
+        )
+    stamp = now.isoformat(timespec="seconds")
+    connection.execute(update(tokens).where(tokens.c.id == token).values(revoked=stamp))
+    return _card(row)
+
+
+def every(connection: Connection) -> tuple[TokenCard, ...]:
+    """All tokens, oldest first, without secrets."""
+    return tuple(_card(row) for row in connection.execute(select(tokens).order_by(tokens.c.created)))
+
+
+def invalid_token() -> SandboxError:
+    """The one refusal of a token: it does not say whether the token ever existed."""
+    return SandboxError(
+        ErrorCode.TOKEN_INVALID,
+        "The bearer token is unknown, expired or revoked, or its person no longer has its role.",
+        "Ask the operator for a new one (`sandbox token create`).",
+    )
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _card(row: Row[tuple[str | None, ...]]) -> TokenCard:
+    return TokenCard(
+        id=row.id,
+        person=row.person,
+        role=Role(row.role),
+        created=datetime.fromisoformat(row.created),
+        expires=datetime.fromisoformat(row.expires).astimezone(UTC),
+        revoked=row.revoked is not None,
+    )
