@@ -1,0 +1,1 @@
+"""The rules of the house: what every file here keeps to."""

@@ -1,0 +1,87 @@
+"""The import contract holds, and would catch whoever breaks it: violations planted in a copy of the tree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import PACKAGES, ROOT, contracts
+
+TOUCHES_DATA = {"charge", "execute", "noise", "postprocess", "settle", "answer", "pipeline"}
+
+PLANTS = [
+    ("layers", "sandbox/errors.py", "import sandbox.settings"),
+    ("layers", "sandbox/settings.py", "import sandbox.identity"),
+    ("layers", "sandbox/audit/planted.py", "import sandbox.catalog.model"),
+    ("layers", "sandbox/privacy/planted.py", "import sandbox.vault"),
+    ("layers", "sandbox/vault/planted.py", "import sandbox.privacy.loss"),
+    ("layers", "sandbox/query/planted.py", "import sandbox.ingest"),
+    ("layers", "sandbox/policy/planted.py", "import sandbox.query"),
+    ("layers", "sandbox/planted.py", ""),
+    ("vault", "sandbox/query/planted.py", "import sandbox.vault"),
+    ("vault", "sandbox/ingest/planted.py", "from sandbox import vault"),
+    ("vault", "sandbox/api/planted.py", "import sandbox.vault"),
+    ("deciding", "sandbox/policy/planted.py", "import duckdb"),
+    ("deciding", "sandbox/policy/planted.py", "def lazily():\n    import pyarrow.parquet"),
+    ("deciding", "sandbox/policy/planted.py", "import sandbox.query.answer"),
+    ("connectors", "connectors/planted.py", "import sandbox.settings"),
+    ("connectors", "connectors/planted.py", "from sandbox.ingest import load"),
+    ("plug-ins", "sandbox/ingest/planted.py", "import connectors.files"),
+    ("client", "sandbox/client/planted.py", "from sandbox.errors import SandboxError"),
+    ("client", "sandbox/client/planted.py", "import pydantic"),
+    ("hub", "hub_config/planted.py", "import sandbox.client"),
+]
+
+
+def lint(tree: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("lint-imports")
+    command = [str(program), "--no-cache", "--no-logo", *options]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_contract_is_kept() -> None:
+    done = lint(ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), PLANTS)
+def test_a_planted_violation_is_caught(tree: Path, contract: str, file: str, line: str) -> None:
+    path = tree / file
+    path.write_text((path.read_text("utf-8") if path.exists() else "") + f"\n{line}\n", "utf-8")
+    done = lint(tree, "--contract", contract)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "BROKEN" in done.stdout or "not defined" in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_every_contract_is_planted_against() -> None:
+    assert {contract for contract, _, _ in PLANTS} == set(contracts())
+
+
+@pytest.mark.parametrize("source", contracts()["deciding"]["source_modules"])
+def test_no_deciding_step_reaches_the_vault(tree: Path, source: str) -> None:
+    path = tree / source.replace(".", "/")
+    path = path / "planted.py" if path.is_dir() else path.with_suffix(".py")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\nimport sandbox.query.planted\n")
+    (tree / "sandbox/query/planted.py").write_text("import sandbox.vault\n")
+    done = lint(tree, "--contract", "deciding")
+    assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_every_step_of_a_question_decides_or_is_known_to_touch_data() -> None:
+    deciding = set(contracts()["deciding"]["source_modules"])
+    steps = {path.stem for path in (ROOT / "sandbox" / "query").glob("*.py")} - {"__init__"}
+    decides = {step for step in steps if f"sandbox.query.{step}" in deciding}
+    assert steps - decides <= TOUCHES_DATA, "name the new step in the contract `deciding`, or here"
