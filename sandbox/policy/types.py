@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sandbox.identity import Role
 
@@ -58,6 +58,38 @@ class Setting(StrEnum):
     SEALED_RUN = "sealed_run"
 
 
+INT64 = 2**63
+
+
+def is_exactly(kind: Kind, value: Scalar) -> bool:
+    """Whether `value` has the one Python type of `kind`.
+
+    Integer: int within 64 bits. Decimal and double: finite Decimal. Date: date. Timestamp: datetime
+    without a zone. Boolean: bool. Text: str.
+    """
+    match kind:
+        case Kind.INTEGER:
+            return type(value) is int and -INT64 <= value < INT64
+        case Kind.DECIMAL | Kind.DOUBLE:
+            return type(value) is Decimal and value.is_finite()
+        case Kind.DATE:
+            return type(value) is date
+        case Kind.TIMESTAMP:
+            return type(value) is datetime and value.tzinfo is None
+        case Kind.BOOLEAN:
+            return type(value) is bool
+        case Kind.TEXT:
+            return type(value) is str
+
+
+def _exact(kind: Kind, value: Scalar) -> Scalar:
+    if kind in {Kind.DECIMAL, Kind.DOUBLE} and type(value) is int:
+        return Decimal(value)
+    if not is_exactly(kind, value):
+        raise ValueError(f"{value!r} is not of type {kind.value}")
+    return value
+
+
 class Titles(Block):
     """A text in Chinese and English."""
 
@@ -68,8 +100,8 @@ class Titles(Block):
 class BudgetBlock(Block):
     """An (epsilon, delta) limit."""
 
-    epsilon: Annotated[Decimal, Field(gt=0, le=1000)]
-    delta: Annotated[Decimal, Field(ge=0, lt=1)] = Decimal(0)
+    epsilon: Annotated[Decimal, Field(gt=0, le=1000, decimal_places=12)]
+    delta: Annotated[Decimal, Field(ge=0, lt=1, decimal_places=18)] = Decimal(0)
 
 
 class Mask(Block):
@@ -83,6 +115,12 @@ class Mask(Block):
     prefix: Annotated[int, Field(ge=1, le=64)] | None = None
     truncate: Literal["year", "quarter", "month", "day"] | None = None
 
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(part is not None for part in (self.band, self.prefix, self.truncate)) != 1:
+            raise ValueError("a mask is exactly one of band, prefix, truncate")
+        return self
+
 
 class ColumnPolicy(Block):
     """One column.
@@ -93,7 +131,8 @@ class ColumnPolicy(Block):
         use: how far it may be used.
         between: public bounds, both inclusive; values outside are clamped to them in arithmetic.
         values: public keys: every one of them appears in a grouped answer.
-        codelist: file in `policies/codelists/` that holds `values`, one per line.
+        codelist: `codelists/<codelist>.txt` beside the policy holds `values`, one per line; reading a
+            policy fills `values` from it.
         nullable: whether NULL can occur (a NULL key is then one of the public keys).
         shown_as: the mask that every question sees instead of the raw value.
         grade: key class of the encrypted column.
@@ -106,12 +145,22 @@ class ColumnPolicy(Block):
     decimals: Annotated[int, Field(ge=0, le=9)] = 0
     between: tuple[Scalar, Scalar] | None = None
     values: tuple[Scalar, ...] | None = None
-    codelist: str | None = None
+    codelist: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] | None = None
     nullable: bool = True
     shown_as: Mask | None = None
     grade: Literal["open", "restricted"] = "restricted"
     because: str = ""
     title: Titles = Titles()
+
+    @model_validator(mode="after")
+    def _typed(self) -> Self:
+        # a frozen model may still settle its own fields while it is being made
+        if self.between is not None:
+            low, high = self.between
+            object.__setattr__(self, "between", (_exact(self.type, low), _exact(self.type, high)))
+        if self.values is not None:
+            object.__setattr__(self, "values", tuple(_exact(self.type, value) for value in self.values))
+        return self
 
 
 class Through(Block):
@@ -128,6 +177,12 @@ class UnitBlock(Block):
     column: Name | None = None
     through: Through | None = None
     when_null: Literal["drop", "row_is_unit"]
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.column is None) == (self.through is None):
+            raise ValueError("a unit is found by exactly one of column, through")
+        return self
 
 
 class Bounds(Block):
@@ -150,9 +205,41 @@ class RowRule(Block):
     is_null: bool | None = None
     because: str = ""
 
+    @property
+    def operands(self) -> tuple[Scalar, ...]:
+        """The values that the rule compares with; none for `is_null`."""
+        single = (self.equals, self.not_equals, self.at_least, self.at_most)
+        return (*(value for value in single if value is not None), *(self.one_of or ()))
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        conditions = (self.equals, self.not_equals, self.one_of, self.at_least, self.at_most, self.is_null)
+        if sum(part is not None for part in conditions) != 1:
+            raise ValueError(
+                "a row rule has exactly one of equals, not_equals, one_of, at_least, at_most, is_null"
+            )
+        return self
+
+    def typed(self, kind: Kind) -> RowRule:
+        """The same rule with operands of exactly the column's type."""
+        return self.model_copy(
+            update={
+                name: tuple(_exact(kind, item) for item in value)
+                if isinstance(value, tuple)
+                else _exact(kind, value)
+                for name in ("equals", "not_equals", "one_of", "at_least", "at_most")
+                if (value := getattr(self, name)) is not None
+            }
+        )
+
 
 class TablePolicy(Block):
-    """One table: protected by differential privacy, or open (public, answered exactly)."""
+    """One table: protected by differential privacy, or open (public, answered exactly).
+
+    Attributes:
+        never_together: groups of columns; one question may not use all columns of one group.
+
+    """
 
     protection: Literal["protected", "open"] = "protected"
     unit: UnitBlock | None = None
@@ -161,6 +248,16 @@ class TablePolicy(Block):
     rows: tuple[RowRule, ...] = ()
     never_together: tuple[tuple[Name, ...], ...] = ()
     title: Titles = Titles()
+
+    @model_validator(mode="after")
+    def _typed(self) -> Self:
+        # a rule on a column that is not here stays as it is: `lint` refuses it by name
+        rules = tuple(
+            rule.typed(self.columns[rule.column].type) if rule.column in self.columns else rule
+            for rule in self.rows
+        )
+        object.__setattr__(self, "rows", rules)
+        return self
 
 
 class PrivacyBlock(Block):
@@ -202,6 +299,12 @@ class Window(Block):
 
     first: date
     last: date
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError("the last day is before the first")
+        return self
 
 
 class Compute(Block):
