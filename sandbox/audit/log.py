@@ -1,0 +1,307 @@
+"""The Merkle log inside the transactional store: append, receipts, reading, disclosing.
+
+Rules
+- Whoever appends holds the store's write lock and the transaction in which the event takes effect.
+- Before a new root is signed, the stored tree must fit the stored checkpoint, and that one its
+  signature: the log never signs over a past that was changed from outside.
+- What a person wrote lies in `audit_secret`, AES-256-GCM under the secret key with the commitment as
+  associated data. The leaf holds only the commitment.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sandbox.audit import leaf as leaf_format
+from sandbox.audit import merkle
+from sandbox.audit.event import Event
+from sandbox.audit.leaf import Entry, corrupt
+from sandbox.audit.note import Checkpoint, NoteError, VerifierKey
+from sandbox.audit.tables import checkpoints, leaves, nodes, secrets
+from sandbox.errors import ErrorCode, SandboxError
+
+_NONCE_BYTES = 12
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A leaf at its place: its index (from 0), its receipt."""
+
+    index: int
+    receipt: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What a person wrote, and the salt (32 bytes) that proves it against the leaf's commitment."""
+
+    text: str
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries to read: all conditions hold together; None or empty means any.
+
+    `since` and `until` are aware times, both inclusive. `dataset` fits an entry whose facts name it.
+    """
+
+    kinds: Sequence[str] = ()
+    person: str | None = None
+    grant: str | None = None
+    question: str | None = None
+    dataset: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    newest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log of one home: the key that signs it, its name, and the key (32 bytes) of what was written."""
+
+    key: Ed25519PrivateKey = field(repr=False)
+    origin: str
+    secret_key: bytes = field(repr=False)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public side of the log's key, under the log's name."""
+        return VerifierKey.of(self.origin, self.key)
+
+    def start(self, connection: sa.Connection) -> None:
+        """Sign the empty tree."""
+        empty = Checkpoint(self.origin, 0, merkle.EMPTY_ROOT)
+        connection.execute(checkpoints.insert().values(id=1, note=empty.sign(self.key)))
+
+    def checkpoint(self, connection: sa.Connection) -> tuple[str, Checkpoint]:
+        """The newest signed checkpoint, as text and read.
+
+        Raises:
+            SandboxError: LOG_CORRUPT when it is absent or not signed by this log's key.
+
+        """
+        note = connection.scalar(sa.select(checkpoints.c.note))
+        if note is None:
+            raise corrupt("it has no checkpoint")
+        try:
+            return note, Checkpoint.open(note, self.verifier)
+        except NoteError as error:
+            raise corrupt(f"its checkpoint is not its own ({error})") from None
+
+    def check(self, connection: sa.Connection) -> tuple[Checkpoint, dict[tuple[int, int], bytes]]:
+        """That the stored tree fits the signed checkpoint; gives the checkpoint and the tree's frontier.
+
+        Raises:
+            SandboxError: LOG_CORRUPT.
+
+        """
+        _, now = self.checkpoint(connection)
+        edge = _edge(connection, now.size)
+        if len(edge) != now.size.bit_count() or merkle.root(now.size, _from(edge)) != now.root:
+            raise corrupt("its tree does not fit its checkpoint")
+        return now, edge
+
+    def append(self, connection: sa.Connection, event: Event) -> Appended:
+        """Add one event and sign the new tree, within the caller's transaction.
+
+        Raises:
+            TypeError: a fact of a kind that the log does not keep.
+            SandboxError: LOG_CORRUPT; REQUEST_TOO_LARGE, REQUEST_INVALID (see `leaf.encode`).
+
+        """
+        before, edge = self.check(connection)
+        index, size = before.size, before.size + 1
+        salt = os.urandom(leaf_format.SALT_BYTES)
+        commitment = None if event.secret is None else leaf_format.commit(salt, event.secret)
+        time = datetime.now(UTC)
+        nonce = os.urandom(leaf_format.NONCE_BYTES)
+        leaf = leaf_format.encode(event, index, time, nonce, commitment)
+        connection.execute(leaves.insert().values(seq=index, leaf=leaf, **_columns(event, time)))
+        if event.secret is not None and commitment is not None:
+            connection.execute(
+                secrets.insert().values(seq=index, **self._seal(salt, event.secret, commitment))
+            )
+        proof = [edge[place] for place in reversed(merkle.frontier(index))]
+        completed = merkle.append(index, merkle.leaf_hash(leaf), _from(edge))
+        connection.execute(
+            nodes.insert(),
+            [{"level": level, "position": position, "hash": found} for level, position, found in completed],
+        )
+        edge |= {(level, position): found for level, position, found in completed}
+        after = Checkpoint(self.origin, size, merkle.root(size, _from(edge))).sign(self.key)
+        connection.execute(checkpoints.update().values(note=after))
+        return Appended(index, self._receipt(index, leaf, proof, after))
+
+    def receipt(self, connection: sa.Connection, index: int) -> Mapping[str, Any]:
+        """The receipt of an entry under the newest checkpoint (JSON-able; see `verify_bundle`).
+
+        Raises:
+            SandboxError: NOT_FOUND, LOG_CORRUPT.
+
+        """
+        note, now = self.checkpoint(connection)
+        leaf = _leaf(connection, index)
+        if index >= now.size:
+            raise corrupt(f"entry {index} lies beyond its checkpoint")
+        proof = merkle.inclusion_proof(index, now.size, lambda *place: _node(connection, *place))
+        if not merkle.verify_inclusion(merkle.leaf_hash(leaf), index, now.size, proof, now.root):
+            raise corrupt(f"entry {index} does not fit its tree")
+        return self._receipt(index, leaf, proof, note)
+
+    def consistency_proof(self, connection: sa.Connection, first: int) -> tuple[str, list[bytes]]:
+        """The newest signed checkpoint, and the proof that its tree begins with the first `first` leaves.
+
+        Raises:
+            SandboxError: ARGUMENT when the log is shorter than `first`; LOG_CORRUPT.
+
+        """
+        note, now = self.checkpoint(connection)
+        if not 0 <= first <= now.size:
+            raise SandboxError(
+                ErrorCode.ARGUMENT,
+                f"The log has {now.size} entries; there is nothing to prove from {first}.",
+                "Give the size of a checkpoint that this log signed.",
+            )
+        return note, merkle.consistency_proof(first, now.size, lambda *place: _node(connection, *place))
+
+    def disclose(self, connection: sa.Connection, index: int) -> Disclosure:
+        """What a person wrote in one entry, checked against the commitment in its leaf.
+
+        Raises:
+            SandboxError: NOT_FOUND when the entry does not exist or holds nothing that can be
+                disclosed; LOG_CORRUPT when the text does not fit its leaf.
+
+        """
+        commitment = leaf_format.decode(index, _leaf(connection, index)).commitment
+        row = connection.execute(sa.select(secrets).where(secrets.c.seq == index)).one_or_none()
+        if commitment is None or row is None:
+            raise SandboxError(
+                ErrorCode.NOT_FOUND,
+                f"Entry {index} of the log holds no text to disclose.",
+                "Only entries of questions hold one.",
+            )
+        try:
+            opened = AESGCM(self.secret_key).decrypt(row.nonce, row.sealed, commitment.encode())
+            found = Disclosure(opened[leaf_format.SALT_BYTES :].decode(), opened[: leaf_format.SALT_BYTES])
+        except (InvalidTag, UnicodeDecodeError):
+            raise corrupt(f"the text of entry {index} cannot be opened") from None
+        if leaf_format.commit(found.salt, found.text) != commitment:
+            raise corrupt(f"the text of entry {index} does not fit its commitment")
+        return found
+
+    def _seal(self, salt: bytes, text: str, commitment: str) -> dict[str, bytes]:
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self.secret_key).encrypt(nonce, salt + text.encode(), commitment.encode())
+        return {"nonce": nonce, "sealed": sealed}
+
+    def _receipt(self, index: int, leaf: bytes, proof: Sequence[bytes], note: str) -> Mapping[str, Any]:
+        return {
+            "v": 1,
+            "index": index,
+            "leaf": _base64(leaf),
+            "proof": [_base64(part) for part in proof],
+            "checkpoint": note,
+            "key": str(self.verifier),
+        }
+
+
+def page(connection: sa.Connection, wanted: Wanted, after: int | None) -> tuple[list[Entry], int | None]:
+    """The next few entries after the one at index `after` (None: from the start), in the order wanted.
+
+    Returns:
+        the entries, and the `after` of the next page (None: there is no more).
+
+    """
+    query = sa.select(leaves.c.seq, leaves.c.leaf)
+    for column, value in (
+        (leaves.c.person, wanted.person),
+        (leaves.c.grant, wanted.grant),
+        (leaves.c.question, wanted.question),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.kinds:
+        query = query.where(leaves.c.kind.in_(wanted.kinds))
+    if wanted.since is not None:
+        query = query.where(leaves.c.time >= leaf_format.stamp(wanted.since))
+    if wanted.until is not None:
+        query = query.where(leaves.c.time <= leaf_format.stamp(wanted.until))
+    if after is not None:
+        query = query.where(leaves.c.seq < after if wanted.newest_first else leaves.c.seq > after)
+    order = leaves.c.seq.desc() if wanted.newest_first else leaves.c.seq
+    rows = connection.execute(query.order_by(order).limit(_PAGE)).all()
+    found = [leaf_format.decode(seq, leaf) for seq, leaf in rows]
+    if wanted.dataset is not None:
+        found = [entry for entry in found if _names(entry, wanted.dataset)]
+    return found, rows[-1].seq if len(rows) == _PAGE else None
+
+
+def all_leaves(connection: sa.Connection) -> Iterator[bytes]:
+    """Every leaf in order, streamed."""
+    rows = connection.execution_options(yield_per=_PAGE).execute(
+        sa.select(leaves.c.leaf).order_by(leaves.c.seq)
+    )
+    return (row.leaf for row in rows)
+
+
+def _names(entry: Entry, dataset: str) -> bool:
+    several = entry.facts.get("datasets")
+    return entry.facts.get("dataset") == dataset or (isinstance(several, list) and dataset in several)
+
+
+def _columns(event: Event, time: datetime) -> dict[str, str | None]:
+    grant, question = event.facts.get("grant"), event.facts.get("question")
+    return {
+        "time": leaf_format.stamp(time),
+        "kind": event.kind.value,
+        "person": event.actor.id,
+        "grant": grant if isinstance(grant, str) else None,
+        "question": question if isinstance(question, str) else None,
+    }
+
+
+def _edge(connection: sa.Connection, size: int) -> dict[tuple[int, int], bytes]:
+    rows = connection.execute(
+        sa.select(nodes).where(sa.tuple_(nodes.c.level, nodes.c.position).in_(merkle.frontier(size)))
+    )
+    return {(row.level, row.position): row.hash for row in rows}
+
+
+def _from(edge: Mapping[tuple[int, int], bytes]) -> merkle.Lookup:
+    return lambda level, position: edge[level, position]
+
+
+def _node(connection: sa.Connection, level: int, position: int) -> bytes:
+    found = connection.scalar(
+        sa.select(nodes.c.hash).where(nodes.c.level == level, nodes.c.position == position)
+    )
+    if found is None:
+        raise corrupt("a node of its tree is missing")
+    return bytes(found)
+
+
+def _leaf(connection: sa.Connection, index: int) -> bytes:
+    found = connection.scalar(sa.select(leaves.c.leaf).where(leaves.c.seq == index))
+    if found is None:
+        raise SandboxError(
+            ErrorCode.NOT_FOUND,
+            f"The log has no entry {index}.",
+            "Entries count from 0; see them with `sandbox audit show`.",
+        )
+    return bytes(found)
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")

@@ -1,0 +1,317 @@
+"""The one transactional store of a home: everything that must hold together commits here, with its event.
+
+Rules
+- Every write takes an event. The event is appended first, under the write lock, in the transaction
+  in which it takes effect: both commit or neither does.
+- A connection that reads cannot write (`query_only`).
+- A commit returns after the data is on the disk (WAL, `synchronous=FULL`).
+- Threads share a `Store`; each process opens its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from sandbox.audit.event import Event
+from sandbox.audit.leaf import Entry
+from sandbox.audit.log import Appended, Disclosure, Log, Wanted, page
+from sandbox.audit.note import VerifierKey
+from sandbox.audit.tables import metadata
+from sandbox.errors import ErrorCode, SandboxError
+
+__all__ = ["BUSY_SECONDS", "Store", "Transaction", "Wanted", "metadata"]
+
+BUSY_SECONDS = 60.0
+_WRITES = "sandbox_writes"
+
+
+class Transaction:
+    """One write: its connection, and its event's place in the log (index from 0)."""
+
+    def __init__(self, connection: sa.Connection, appended: Appended) -> None:
+        self.connection = connection
+        self.leaf = appended.index
+        self._appended = appended
+        self._committed = False
+
+    def receipt(self) -> Mapping[str, Any]:
+        """The event's receipt, once the transaction is committed.
+
+        Raises:
+            RuntimeError: before that: a signed promise about an event that may yet be rolled back.
+
+        """
+        if not self._committed:
+            raise RuntimeError("a receipt exists only after its transaction is committed")
+        return self._appended.receipt
+
+
+class Store:
+    """The open store. `create` makes a new one, `open` opens one that exists."""
+
+    def __init__(self, engine: sa.Engine, log: Log) -> None:
+        self._engine = engine
+        self._log = log
+        self._writing = threading.Lock()
+        self._writer: int | None = None
+        self._process = os.getpid()
+
+    @classmethod
+    def create(
+        cls, path_or_url: Path | str, log_key: Ed25519PrivateKey, origin: str, secret_key: bytes
+    ) -> Store:
+        """Make a new store (file mode 0600) with every table that was imported, and an empty signed log.
+
+        Args:
+            path_or_url: a file, or `sqlite:///…`.
+            log_key: signs the log.
+            origin: the log's name, without spaces and plus signs.
+            secret_key: 32 bytes; encrypts what people wrote.
+
+        Raises:
+            SandboxError: HOME_EXISTS, STORAGE_FULL, ARGUMENT (another database than SQLite).
+
+        """
+        path = _file(path_or_url)
+        log = Log(log_key, origin, _checked(secret_key))
+        log.verifier  # noqa: B018 - refuses a bad name before a file exists
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            raise SandboxError(
+                ErrorCode.HOME_EXISTS,
+                f"There is a store at {path} already.",
+                "Open it, or choose another place.",
+            ) from None
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        try:
+            store = cls(_engine(path), log)
+            with store._begin() as connection:
+                metadata.create_all(connection)
+                log.start(connection)
+        except BaseException:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+            raise
+        return store
+
+    @classmethod
+    def open(
+        cls, path_or_url: Path | str, log_key: Ed25519PrivateKey, origin: str, secret_key: bytes
+    ) -> Store:
+        """Open a store; tables that are new since it was made are added.
+
+        Raises:
+            SandboxError: HOME_MISSING, STORAGE_CORRUPT, STORAGE_FULL, SERVICE_BUSY, ARGUMENT;
+                LOG_CORRUPT when the log does not fit its checkpoint, or the checkpoint not this key.
+
+        """
+        path = _file(path_or_url)
+        if not path.is_file():
+            raise SandboxError(
+                ErrorCode.HOME_MISSING, f"There is no store at {path}.", "Make a home with `sandbox init`."
+            )
+        store = cls(_engine(path), Log(log_key, origin, _checked(secret_key)))
+        with store._begin() as connection:
+            store._log.check(connection)
+            metadata.create_all(connection)
+        return store
+
+    @contextmanager
+    def write(self, event: Event) -> Iterator[Transaction]:
+        """One transaction that appends `event`; an exception in the body rolls back both.
+
+        Raises:
+            SandboxError: STORAGE_FULL, SERVICE_BUSY, STORAGE_CORRUPT, LOG_CORRUPT,
+                REQUEST_TOO_LARGE, REQUEST_INVALID. Nothing was done then.
+
+        """
+        with self._begin() as connection:
+            transaction = Transaction(connection, self._log.append(connection, event))
+            yield transaction
+        transaction._committed = True
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection that sees one moment and cannot write.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT, SERVICE_BUSY.
+
+        """
+        self._same_process()
+        with _translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def receipt(self, index: int) -> Mapping[str, Any]:
+        """The receipt of the entry at `index` under the newest checkpoint.
+
+        Raises:
+            SandboxError: NOT_FOUND, LOG_CORRUPT.
+
+        """
+        with self.read() as connection:
+            return self._log.receipt(connection, index)
+
+    def entries(self, wanted: Wanted | None = None) -> Iterator[Entry]:
+        """The entries wanted, streamed. For finding things: proof is the exported bundle's."""
+        after: int | None = None
+        while True:
+            with self.read() as connection:
+                found, after = page(connection, wanted or Wanted(), after)
+            yield from found
+            if after is None:
+                return
+
+    def disclose(self, index: int) -> Disclosure:
+        """What a person wrote in the entry at `index`. Log the reading (`log.read`) before.
+
+        Raises:
+            SandboxError: NOT_FOUND, LOG_CORRUPT.
+
+        """
+        with self.read() as connection:
+            return self._log.disclose(connection, index)
+
+    @property
+    def log(self) -> Log:
+        """The log, for those who bring a connection of `read`."""
+        return self._log
+
+    @property
+    def key(self) -> VerifierKey:
+        """The log's verifier key."""
+        return self._log.verifier
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint."""
+        with self.read() as connection:
+            return self._log.checkpoint(connection)[0]
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        """A write transaction. Threads of this process queue here; processes queue at the file."""
+        self._same_process()
+        if self._writer == threading.get_ident():
+            raise RuntimeError("this thread is writing already: one act, one transaction, one event")
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise _busy()
+        try:
+            self._writer = threading.get_ident()
+            with _translated(), self._engine.connect() as plain:
+                connection = plain.execution_options(**{_WRITES: True})
+                with connection.begin():
+                    yield connection
+                    # SQLite may end a transaction itself when the disk fails; what the body did after
+                    # that would stand without its event.
+                    if not _driver(connection).in_transaction:
+                        raise RuntimeError("the transaction ended before its commit")
+        finally:
+            self._writer = None
+            self._writing.release()
+
+    def _same_process(self) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError("a store does not survive a fork: open it again in the new process")
+
+
+def _engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS},
+        pool_size=8,
+        max_overflow=-1,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN comes too late and is deferred; ours is sent below.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _file(path_or_url: Path | str) -> Path:
+    if isinstance(path_or_url, str) and "://" in path_or_url:
+        url = sa.make_url(path_or_url)
+        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+            raise SandboxError(
+                ErrorCode.ARGUMENT,
+                "The store of this version is an SQLite file.",
+                "Give a path or sqlite:///PATH.",
+            )
+        return Path(url.database)
+    return Path(path_or_url)
+
+
+def _checked(secret_key: bytes) -> bytes:
+    if len(secret_key) != 32:
+        raise ValueError("the secret key of a store has 32 bytes")
+    return secret_key
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101
+    return driver
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        name = getattr(error.orig, "sqlite_errorname", "")
+        if name in ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"):
+            raise _busy() from error
+        if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
+            raise SandboxError(
+                ErrorCode.STORAGE_FULL,
+                "The store could not be written: its disk is full or failing.",
+                "Make room on the disk of the home, then do it again; nothing was done.",
+            ) from error
+        if name.startswith("SQLITE_CORRUPT") or name == "SQLITE_NOTADB":
+            raise SandboxError(
+                ErrorCode.STORAGE_CORRUPT,
+                "The store's file is damaged.",
+                "Keep a copy of it as evidence and restore the newest backup.",
+            ) from error
+        raise
+
+
+def _busy() -> SandboxError:
+    return SandboxError(
+        ErrorCode.SERVICE_BUSY,
+        "The store is busy with other writes.",
+        "Try again in a moment; nothing was done.",
+    )
+
+
+def _unwritable(path: Path, error: OSError) -> SandboxError:
+    return SandboxError(
+        ErrorCode.STORAGE_FULL,
+        f"The store cannot be made at {path}: {error.strerror}.",
+        "Choose a folder that exists, that you may write to, and that has room.",
+    )
