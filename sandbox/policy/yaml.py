@@ -13,7 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import yaml
 
@@ -54,6 +54,15 @@ class Entries:
 
 
 Node: TypeAlias = Text | Items | Entries
+
+
+class _Mark(Protocol):
+    """Line and column of PyYAML, from 0."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
 
 
 @dataclass(slots=True)
@@ -99,14 +108,18 @@ def decode(content: str | bytes, file: str) -> str:
         except UnicodeDecodeError as wrong:
             before = content[: wrong.start].decode("utf-8")
             hint = "Save the file as UTF-8."
-            raise PolicyFileError([error("yaml", "The file is not UTF-8.", hint, _at(before, file))]) from None
+            raise PolicyFileError(
+                [error("yaml", "The file is not UTF-8.", hint, _at(before, file))]
+            ) from None
     else:
         text = content
     text = text.removeprefix("\ufeff")
     if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
         raise PolicyFileError([_too_large(file)])
     for index, character in enumerate(text):
-        if character not in "\n\r" and (name := _unseen(character)):
+        if character == "\n" or (character == "\r" and text[index + 1 : index + 2] == "\n"):
+            continue
+        if name := _unseen(character):
             hint = "Indent with spaces." if character == "\t" else "Remove it."
             place = _at(text[:index], file)
             raise PolicyFileError([error("yaml", f"There is a {name} in the file.", hint, place)])
@@ -145,7 +158,9 @@ def _events(text: str, tree: _Tree) -> Iterator[yaml.Event]:
         mark = wrong.problem_mark or wrong.context_mark
         tree.refuse(wrong.problem or "not YAML", _SYNTAX_HINT, tree.place(mark))
     except yaml.reader.ReaderError as wrong:
-        tree.refuse("a character that YAML does not allow", "Remove it.", _at(text[: wrong.position], tree.file))
+        tree.refuse(
+            "a character that YAML does not allow", "Remove it.", _at(text[: wrong.position], tree.file)
+        )
     except (ValueError, OverflowError):
         tree.refuse("an escape that names no character", "Write the character itself.", tree.last)
 
@@ -165,7 +180,7 @@ class _Tree:
         self.open: list[_Open] = []
         self.documents = 0
 
-    def place(self, mark: yaml.Mark | None, text: str = "") -> Place:
+    def place(self, mark: _Mark | None, text: str = "") -> Place:
         if mark is None:
             return self.last
         line = self.lines[mark.line].strip() if mark.line < len(self.lines) else ""
@@ -225,7 +240,9 @@ class _Tree:
             if parent.mapping and len(parent.nodes) % 2 == 0:
                 self.check_key(node, parent)
             elif isinstance(node, Text) and node.plain and not node.text:
-                self.refuse("a key or list item without a value", 'Give a value, or "" for an empty text.', node.place)
+                self.refuse(
+                    "a key or list item without a value", 'Give a value, or "" for an empty text.', node.place
+                )
             parent.nodes.append(node)
         elif self.documents <= 1:
             self.root = node
