@@ -1,0 +1,49 @@
+"""Every error code, setting, kind of event, command and make target is documented, and nothing else is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from sandbox.audit.event import FACTS, EventKind
+from sandbox.errors import ErrorCode
+from sandbox.settings import Settings
+from tests.docs.tables import coded, rows
+from tests.house.tree import ROOT
+
+
+def test_every_error_code_is_documented_once_with_what_to_do() -> None:
+    table = rows("errors.md")
+    assert sorted(coded(row[0])[0] for row in table) == sorted(code.value for code in ErrorCode)
+    assert all(len(row) == 3 and row[1] and row[2] for row in table)
+
+
+def test_every_setting_is_documented_with_its_default_and_its_meaning() -> None:
+    documented = {coded(row[0])[0]: (row[1].strip("`—"), row[2]) for row in rows("settings.md")}
+    said = {
+        f"SANDBOX_{name.upper()}": ("" if field.default is None else str(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    }
+    assert documented == said
+
+
+def test_every_kind_of_event_is_documented_with_exactly_its_facts() -> None:
+    documented = {coded(row[0])[0]: frozenset(coded(row[2])) for row in rows("audit-log.md")}
+    assert documented == {kind.value: FACTS[kind] for kind in EventKind}
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = set(re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split())  # type: ignore[index]
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    listed = {line.split()[1] for line in done.stdout.splitlines()}
+    assert listed == phony == set(re.findall(r"^([a-z]+):", makefile, re.M))
+
+
+@pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md"])
+def test_the_readme_names_the_two_commands(document: str) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    assert "make demo" in text
+    assert "make test" in text
