@@ -7,21 +7,25 @@ so that a ledger never gives away a fraction. No binary floating point reaches a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from enum import StrEnum
 
 EPSILON_STEP = Decimal("1e-12")
 DELTA_STEP = Decimal("1e-18")
 
+# Sums and roundings of losses go through this context, never through the thread's own: its precision
+# holds every amount that can occur, so a sum is exact and a rounding cannot fail.
+WIDE = Context(prec=80, rounding=ROUND_CEILING)
+
 
 def spend_epsilon(value: Decimal) -> Decimal:
     """`value` (epsilon or rho) rounded up to the ledger's step."""
-    return value.quantize(EPSILON_STEP, rounding=ROUND_CEILING)
+    return value.quantize(EPSILON_STEP, rounding=ROUND_CEILING, context=WIDE)
 
 
 def spend_delta(value: Decimal) -> Decimal:
     """`value` (delta) rounded up to the ledger's step."""
-    return value.quantize(DELTA_STEP, rounding=ROUND_CEILING)
+    return value.quantize(DELTA_STEP, rounding=ROUND_CEILING, context=WIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,29 @@ class Loss:
         rho: zCDP loss of the same noise (Laplace at epsilon: epsilon**2 / 2, Bun & Steinke 2016, Prop. 1.4).
         delta: of partition selection alone.
 
+    Raises:
+        ValueError: an amount that is negative or not finite (it would give budget back).
+
     """
 
     epsilon: Decimal | None
     rho: Decimal
     delta: Decimal
+
+    def __post_init__(self) -> None:
+        for amount in (self.epsilon, self.rho, self.delta):
+            if amount is not None and not (amount.is_finite() and amount >= 0):
+                raise ValueError(f"a privacy loss is finite and not negative, not {amount}")
+
+    def __add__(self, other: Loss) -> Loss:
+        """The loss of both together (sequential composition); pure only when both are."""
+        pure = (
+            None if self.epsilon is None or other.epsilon is None else WIDE.add(self.epsilon, other.epsilon)
+        )
+        return Loss(pure, WIDE.add(self.rho, other.rho), WIDE.add(self.delta, other.delta))
+
+
+NO_LOSS = Loss(Decimal(0), Decimal(0), Decimal(0))
 
 
 class AccountKind(StrEnum):

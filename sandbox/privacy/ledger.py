@@ -1,0 +1,226 @@
+"""The ledger: what every account has spent, in the store that holds the log.
+
+Rules
+- A reservation charges every account of a question, or none, in one transaction with its event.
+- Nothing is ever given back: settling says how a question ended, not what it cost.
+- Limits are not kept here. They come from the policy in force with every call, so a lowered limit
+  counts at once; accounts are found by keys that no new policy or version changes.
+- Amounts are whole numbers of ledger steps: epsilon and rho in 1e-12, delta in 1e-18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from sandbox.audit.event import Event
+from sandbox.audit.store import Store, metadata
+from sandbox.privacy.accountant import Odometer, within
+from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, WIDE, Account, Loss, spend_delta, spend_epsilon
+from sandbox.privacy.refusal import budget_exceeded
+
+Outcome: TypeAlias = Literal["answered", "failed"]
+
+accounts_table = sa.Table(
+    "privacy_account",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("pure", sa.BigInteger, sa.CheckConstraint("pure >= 0")),
+    sa.Column("rho", sa.BigInteger, sa.CheckConstraint("rho >= 0"), nullable=False),
+    sa.Column("delta", sa.BigInteger, sa.CheckConstraint("delta >= 0"), nullable=False),
+)
+
+charges_table = sa.Table(
+    "privacy_charge",
+    metadata,
+    sa.Column("question", sa.String, primary_key=True),
+    sa.Column("leaf", sa.Integer, nullable=False),
+    sa.Column("pure", sa.BigInteger),
+    sa.Column("rho", sa.BigInteger, nullable=False),
+    sa.Column("delta", sa.BigInteger, nullable=False),
+    sa.Column("outcome", sa.String, sa.CheckConstraint("outcome IN ('answered', 'failed')"), index=True),
+)
+
+charged_table = sa.Table(
+    "privacy_charged",
+    metadata,
+    sa.Column("question", sa.String, sa.ForeignKey(charges_table.c.question), primary_key=True),
+    sa.Column("account", sa.String, sa.ForeignKey(accounts_table.c.id), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A question that is paid for. `leaf` is the index of its intent in the log."""
+
+    question: str
+    leaf: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A question that has ended. `leaf` is the index of its outcome in the log."""
+
+    question: str
+    outcome: Outcome
+    leaf: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A question that was charged and has not ended: it runs, or its process died."""
+
+    question: str
+    accounts: tuple[str, ...]
+    loss: Loss
+    leaf: int
+
+
+class Ledger:
+    """The ledger of one store. It keeps no state of its own: threads and processes may each have one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def reserve(self, question: str, accounts: Sequence[Account], loss: Loss, event: Event) -> Reservation:
+        """Charge `loss` to every account, or to none, and log `event` with it.
+
+        An account named twice is charged once and keeps to both limits.
+
+        Raises:
+            SandboxError: BUDGET_EXCEEDED, naming the first account without room. Nothing was charged
+                or logged then. Whatever `Store.write` raises.
+            ValueError: no account at all, or a question that was reserved before.
+
+        """
+        if not accounts:
+            raise ValueError("a loss without an account would be free")
+        with self._store.write(event) as transaction:
+            connection = transaction.connection
+            if _charge(connection, question) is not None:
+                raise ValueError(f"question {question} was reserved before")
+            for account in accounts:
+                before = _odometer(connection, account)
+                if not within(before.after(loss), account.limit):
+                    raise budget_exceeded(account, before, loss)
+            steps = _in_steps(loss)
+            connection.execute(
+                charges_table.insert().values(question=question, leaf=transaction.leaf, **steps)
+            )
+            for identity in dict.fromkeys(account.id for account in accounts):
+                _add(connection, identity, steps)
+                connection.execute(charged_table.insert().values(question=question, account=identity))
+            leaf = transaction.leaf
+        return Reservation(question, leaf)
+
+    def settle(
+        self,
+        question: str,
+        outcome: Outcome,
+        event: Event,
+        also: Callable[[sa.Connection], None] | None = None,
+    ) -> Settlement:
+        """Say how a question ended, and log `event` with it. Nothing is refunded.
+
+        Args:
+            question: as it was reserved.
+            outcome: how it ended.
+            event: its outcome for the log.
+            also: done in the same transaction (keeping the answer, so that it is there if and only if
+                the log says so).
+
+        Raises:
+            ValueError: a question that was not reserved, or was settled before.
+
+        """
+        with self._store.write(event) as transaction:
+            done = transaction.connection.execute(
+                charges_table.update()
+                .where(charges_table.c.question == question, charges_table.c.outcome.is_(None))
+                .values(outcome=outcome)
+            )
+            if done.rowcount != 1:
+                raise ValueError(f"question {question} is not open")
+            if also is not None:
+                also(transaction.connection)
+            leaf = transaction.leaf
+        return Settlement(question, outcome, leaf)
+
+    def state(self, account: Account) -> Odometer:
+        """What `account` has spent."""
+        with self._store.read() as connection:
+            return _odometer(connection, account)
+
+    def would_accept(self, accounts: Sequence[Account], loss: Loss) -> Account | None:
+        """The first account that would refuse `loss` now; None when all have room. Charges nothing."""
+        with self._store.read() as connection:
+            for account in accounts:
+                if not within(_odometer(connection, account).after(loss), account.limit):
+                    return account
+        return None
+
+    def open_intents(self) -> tuple[Intent, ...]:
+        """Questions that were charged and have not ended, oldest first."""
+        wanted = (
+            sa.select(charges_table, charged_table.c.account)
+            .join(charged_table, charged_table.c.question == charges_table.c.question)
+            .where(charges_table.c.outcome.is_(None))
+            .order_by(charges_table.c.leaf, charged_table.c.account)
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(wanted).all()
+        accounts: dict[str, list[str]] = {}
+        for row in rows:
+            accounts.setdefault(row.question, []).append(row.account)
+        first = {row.question: row for row in reversed(rows)}
+        return tuple(
+            Intent(question, tuple(names), Loss(*_amounts(first[question])), first[question].leaf)
+            for question, names in accounts.items()
+        )
+
+
+def _charge(connection: sa.Connection, question: str) -> sa.Row[tuple[str]] | None:
+    wanted = sa.select(charges_table.c.question).where(charges_table.c.question == question)
+    return connection.execute(wanted).one_or_none()
+
+
+def _odometer(connection: sa.Connection, account: Account) -> Odometer:
+    row = connection.execute(sa.select(accounts_table).where(accounts_table.c.id == account.id)).one_or_none()
+    return Odometer() if row is None else Odometer(*_amounts(row))
+
+
+def _amounts(row: sa.Row[tuple[object, ...]]) -> tuple[Decimal | None, Decimal, Decimal]:
+    pure = None if row.pure is None else WIDE.multiply(row.pure, EPSILON_STEP)
+    return pure, WIDE.multiply(row.rho, EPSILON_STEP), WIDE.multiply(row.delta, DELTA_STEP)
+
+
+def _in_steps(loss: Loss) -> dict[str, int | None]:
+    return {
+        "pure": None if loss.epsilon is None else _steps(spend_epsilon(loss.epsilon), EPSILON_STEP),
+        "rho": _steps(spend_epsilon(loss.rho), EPSILON_STEP),
+        "delta": _steps(spend_delta(loss.delta), DELTA_STEP),
+    }
+
+
+def _steps(amount: Decimal, step: Decimal) -> int:
+    return int(WIDE.divide(amount, step))
+
+
+def _add(connection: sa.Connection, account: str, steps: dict[str, int | None]) -> None:
+    table = accounts_table.c
+    known = connection.execute(
+        accounts_table.update()
+        .where(table.id == account)
+        .values(
+            pure=table.pure + sa.literal(steps["pure"], sa.BigInteger),
+            rho=table.rho + steps["rho"],
+            delta=table.delta + steps["delta"],
+        )
+    )
+    if known.rowcount == 0:
+        connection.execute(accounts_table.insert().values(id=account, **steps))
