@@ -23,3 +23,15 @@ class Settings(BaseSettings):
     question_bytes: int = Field(65_536, ge=1024, description="Longest SQL text, in bytes.")
     request_bytes: int = Field(1_048_576, ge=1024, description="Largest HTTP request body, in bytes.")
     listen: str = Field("127.0.0.1:8765", description="Address and port of the API.")
+    behind_proxy: bool = Field(
+        False, description="Let the API listen beyond loopback: a proxy in front of it ends TLS."
+    )
+    request_seconds: float = Field(
+        15.0, gt=0, description="Longest time a request may take to arrive, in seconds."
+    )
+    questions_at_once: int = Field(4, ge=1, description="Questions that the API runs at the same time.")
+    questions_waiting: int = Field(
+        128,
+        ge=1,
+        description="Questions that may wait at the API, half of them by one person; more are sent away.",
+    )
