@@ -1,0 +1,63 @@
+"""Parquet files as streams of typed columns. Record numbers are row numbers, from 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.file_options import FileOptions
+from connectors.opening import unreadable
+from sandbox.ingest.source import RawBatch
+
+_BATCH_ROWS = 65_536
+
+
+class ParquetFile:
+    """One Parquet file that is not encrypted."""
+
+    def __init__(self, path: Path, _options: FileOptions) -> None:
+        self._path = path
+
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, nested ones by their top.
+
+        Raises:
+            SandboxError: SOURCE_UNREADABLE.
+
+        """
+        with self._open() as file:
+            return tuple(file.schema_arrow.names)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
+        """Its rows with the types that they have.
+
+        Raises:
+            SandboxError: SOURCE_UNREADABLE.
+
+        """
+        size = self._path.stat().st_size
+        done = 0
+        with self._open() as file:
+            total = max(1, file.metadata.num_rows)
+            try:
+                for rows in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                    records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
+                    done += rows.num_rows
+                    yield RawBatch(rows.select(list(columns)), records, self._path.name, size * done // total)
+            except (pa.ArrowException, OSError):
+                raise self._damaged() from None
+
+    def _open(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self._path)
+        except (pa.ArrowException, OSError):
+            raise self._damaged() from None
+
+    def _damaged(self) -> Exception:
+        return unreadable(
+            f"{self._path.name} is not a Parquet file, or is damaged or encrypted.", "Fetch it again."
+        )
