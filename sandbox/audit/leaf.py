@@ -6,13 +6,12 @@ Rules
 - `time` is RFC 3339, UTC, in whole seconds: the log holds no finer timing.
 - `nonce` is 16 random bytes. A receipt shows hashes of other people's leaves; without the nonce its
   holder could guess a leaf's text and see the guess confirmed.
-- `commitment` is SHA-256(salt ‖ text) of what a person wrote, with a fresh salt of 32 bytes.
+- `commitment` binds what a person wrote (SQL) without showing it: see `sealed.py`.
 - A leaf has at most 65,535 bytes, the most that an entry of a tlog-tiles bundle can have.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from sandbox.errors import ErrorCode, SandboxError
 
 VERSION = 1
 MOST_BYTES = 65_535
-SALT_BYTES = 32
 NONCE_BYTES = 16
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -117,19 +115,6 @@ def decode(index: int, leaf: bytes) -> Entry:
 def stamp(time: datetime) -> str:
     """An aware time as RFC 3339 in UTC, cut to whole seconds."""
     return time.astimezone(UTC).strftime(TIME_FORMAT)
-
-
-def commit(salt: bytes, text: str) -> str:
-    """SHA-256(salt ‖ UTF-8 of text) in hex.
-
-    Raises:
-        SandboxError: REQUEST_INVALID when the text is not valid Unicode.
-
-    """
-    try:
-        return hashlib.sha256(salt + text.encode()).hexdigest()
-    except UnicodeEncodeError:
-        raise invalid_text() from None
 
 
 def corrupt(what: str) -> SandboxError:

@@ -1,37 +1,32 @@
-"""The Merkle log inside the transactional store: append, receipts, reading, disclosing.
+"""The Merkle log inside the transactional store: append, receipts, proofs.
 
 Rules
 - Whoever appends holds the store's write lock and the transaction in which the event takes effect.
 - Before a new root is signed, the stored tree must fit the stored checkpoint, and that one its
   signature: the log never signs over a past that was changed from outside.
-- What a person wrote lies in `audit_secret`, AES-256-GCM under the secret key with the commitment as
-  associated data. The leaf holds only the commitment.
+- What a person wrote lies encrypted in `audit_secret` (see `sealed.py`); the leaf holds its commitment.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sandbox.audit import leaf as leaf_format
 from sandbox.audit import merkle
 from sandbox.audit.event import Event
-from sandbox.audit.leaf import Entry, corrupt
+from sandbox.audit.leaf import corrupt
 from sandbox.audit.note import Checkpoint, NoteError, VerifierKey
+from sandbox.audit.sealed import Disclosure, Sealed, seal, unseal
 from sandbox.audit.tables import checkpoints, leaves, nodes, secrets
 from sandbox.errors import ErrorCode, SandboxError
-
-_NONCE_BYTES = 12
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +35,6 @@ class Appended:
 
     index: int
     receipt: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """What a person wrote, and the salt (32 bytes) that proves it against the leaf's commitment."""
-
-    text: str
-    salt: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries to read: all conditions hold together; None or empty means any.
-
-    `since` and `until` are aware times, both inclusive. `dataset` fits an entry whose facts name it.
-    """
-
-    kinds: Sequence[str] = ()
-    person: str | None = None
-    grant: str | None = None
-    question: str | None = None
-    dataset: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +93,15 @@ class Log:
         """
         before, edge = self.check(connection)
         index, size = before.size, before.size + 1
-        salt = os.urandom(leaf_format.SALT_BYTES)
-        commitment = None if event.secret is None else leaf_format.commit(salt, event.secret)
+        sealed = None if event.secret is None else seal(self.secret_key, event.secret)
+        commitment = None if sealed is None else sealed.commitment
         time = datetime.now(UTC)
         nonce = os.urandom(leaf_format.NONCE_BYTES)
         leaf = leaf_format.encode(event, index, time, nonce, commitment)
         connection.execute(leaves.insert().values(seq=index, leaf=leaf, **_columns(event, time)))
-        if event.secret is not None and commitment is not None:
-            connection.execute(
-                secrets.insert().values(seq=index, **self._seal(salt, event.secret, commitment))
-            )
+        if sealed is not None:
+            row = {"seq": index, "nonce": sealed.nonce, "sealed": sealed.ciphertext}
+            connection.execute(secrets.insert().values(row))
         proof = [edge[place] for place in reversed(merkle.frontier(index))]
         completed = merkle.append(index, merkle.leaf_hash(leaf), _from(edge))
         connection.execute(
@@ -192,19 +161,10 @@ class Log:
                 f"Entry {index} of the log holds no text to disclose.",
                 "Only entries of questions hold one.",
             )
-        try:
-            opened = AESGCM(self.secret_key).decrypt(row.nonce, row.sealed, commitment.encode())
-            found = Disclosure(opened[leaf_format.SALT_BYTES :].decode(), opened[: leaf_format.SALT_BYTES])
-        except (InvalidTag, UnicodeDecodeError):
-            raise corrupt(f"the text of entry {index} cannot be opened") from None
-        if leaf_format.commit(found.salt, found.text) != commitment:
+        found = unseal(self.secret_key, Sealed(commitment, row.nonce, row.sealed))
+        if found is None:
             raise corrupt(f"the text of entry {index} does not fit its commitment")
         return found
-
-    def _seal(self, salt: bytes, text: str, commitment: str) -> dict[str, bytes]:
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self.secret_key).encrypt(nonce, salt + text.encode(), commitment.encode())
-        return {"nonce": nonce, "sealed": sealed}
 
     def _receipt(self, index: int, leaf: bytes, proof: Sequence[bytes], note: str) -> Mapping[str, Any]:
         return {
@@ -215,50 +175,6 @@ class Log:
             "checkpoint": note,
             "key": str(self.verifier),
         }
-
-
-def page(connection: sa.Connection, wanted: Wanted, after: int | None) -> tuple[list[Entry], int | None]:
-    """The next few entries after the one at index `after` (None: from the start), in the order wanted.
-
-    Returns:
-        the entries, and the `after` of the next page (None: there is no more).
-
-    """
-    query = sa.select(leaves.c.seq, leaves.c.leaf)
-    for column, value in (
-        (leaves.c.person, wanted.person),
-        (leaves.c.grant, wanted.grant),
-        (leaves.c.question, wanted.question),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.kinds:
-        query = query.where(leaves.c.kind.in_(wanted.kinds))
-    if wanted.since is not None:
-        query = query.where(leaves.c.time >= leaf_format.stamp(wanted.since))
-    if wanted.until is not None:
-        query = query.where(leaves.c.time <= leaf_format.stamp(wanted.until))
-    if after is not None:
-        query = query.where(leaves.c.seq < after if wanted.newest_first else leaves.c.seq > after)
-    order = leaves.c.seq.desc() if wanted.newest_first else leaves.c.seq
-    rows = connection.execute(query.order_by(order).limit(_PAGE)).all()
-    found = [leaf_format.decode(seq, leaf) for seq, leaf in rows]
-    if wanted.dataset is not None:
-        found = [entry for entry in found if _names(entry, wanted.dataset)]
-    return found, rows[-1].seq if len(rows) == _PAGE else None
-
-
-def all_leaves(connection: sa.Connection) -> Iterator[bytes]:
-    """Every leaf in order, streamed."""
-    rows = connection.execution_options(yield_per=_PAGE).execute(
-        sa.select(leaves.c.leaf).order_by(leaves.c.seq)
-    )
-    return (row.leaf for row in rows)
-
-
-def _names(entry: Entry, dataset: str) -> bool:
-    several = entry.facts.get("datasets")
-    return entry.facts.get("dataset") == dataset or (isinstance(several, list) and dataset in several)
 
 
 def _columns(event: Event, time: datetime) -> dict[str, str | None]:

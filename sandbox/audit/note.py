@@ -130,6 +130,10 @@ def open_note(note: str, key: VerifierKey) -> str:
     if not blank or not text or lines[-1] or len(lines) < 2 or len(lines) > 100:
         raise NoteError("this is not a signed note")
     text += "\n"
+    try:
+        covered = text.encode()
+    except UnicodeEncodeError:
+        raise NoteError("the note is not UTF-8") from None
     signed = False
     for line in lines[:-1]:
         parts = line.split(" ")
@@ -139,7 +143,7 @@ def open_note(note: str, key: VerifierKey) -> str:
         if parts[1] != key.name or signature[:4] != key.hash or signed:
             continue
         try:
-            Ed25519PublicKey.from_public_bytes(key.public).verify(signature[4:], text.encode())
+            Ed25519PublicKey.from_public_bytes(key.public).verify(signature[4:], covered)
         except InvalidSignature:
             raise NoteError("the signature does not fit the text") from None
         signed = True

@@ -13,25 +13,26 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sandbox.audit.database import BUSY_SECONDS, WRITES, busy, engine_of, file_of, translated
+from sandbox.audit.entries import Wanted, page
 from sandbox.audit.event import Event
 from sandbox.audit.leaf import Entry
-from sandbox.audit.log import Appended, Disclosure, Log, Wanted, page
+from sandbox.audit.log import Appended, Log
 from sandbox.audit.note import VerifierKey
+from sandbox.audit.sealed import Disclosure
 from sandbox.audit.tables import metadata
 from sandbox.errors import ErrorCode, SandboxError
 
-__all__ = ["BUSY_SECONDS", "Store", "Transaction", "Wanted", "metadata"]
-
-BUSY_SECONDS = 60.0
-_WRITES = "sandbox_writes"
+__all__ = ["BUSY_SECONDS", "Store", "Transaction", "metadata"]
 
 
 class Transaction:
@@ -81,7 +82,7 @@ class Store:
             SandboxError: HOME_EXISTS, STORAGE_FULL, ARGUMENT (another database than SQLite).
 
         """
-        path = _file(path_or_url)
+        path = file_of(path_or_url)
         log = Log(log_key, origin, _checked(secret_key))
         log.verifier  # noqa: B018 - refuses a bad name before a file exists
         try:
@@ -94,12 +95,13 @@ class Store:
             ) from None
         except OSError as error:
             raise _unwritable(path, error) from None
+        store = cls(engine_of(path), log)
         try:
-            store = cls(_engine(path), log)
             with store._begin() as connection:
                 metadata.create_all(connection)
                 log.start(connection)
         except BaseException:
+            store.close()
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{path}{suffix}").unlink(missing_ok=True)
             raise
@@ -116,15 +118,20 @@ class Store:
                 LOG_CORRUPT when the log does not fit its checkpoint, or the checkpoint not this key.
 
         """
-        path = _file(path_or_url)
+        path = file_of(path_or_url)
         if not path.is_file():
             raise SandboxError(
                 ErrorCode.HOME_MISSING, f"There is no store at {path}.", "Make a home with `sandbox init`."
             )
-        store = cls(_engine(path), Log(log_key, origin, _checked(secret_key)))
-        with store._begin() as connection:
-            store._log.check(connection)
-            metadata.create_all(connection)
+        log = Log(log_key, origin, _checked(secret_key))
+        store = cls(engine_of(path), log)
+        try:
+            with store._begin() as connection:
+                log.check(connection)
+                metadata.create_all(connection)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @contextmanager
@@ -150,7 +157,7 @@ class Store:
 
         """
         self._same_process()
-        with _translated(), self._engine.connect() as connection, connection.begin():
+        with translated(writing=False), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def receipt(self, index: int) -> Mapping[str, Any]:
@@ -163,18 +170,53 @@ class Store:
         with self.read() as connection:
             return self._log.receipt(connection, index)
 
-    def entries(self, wanted: Wanted | None = None) -> Iterator[Entry]:
-        """The entries wanted, streamed. For finding things: proof is the exported bundle's."""
+    def entries(
+        self,
+        *,
+        kinds: Sequence[str] = (),
+        person: str | None = None,
+        grant: str | None = None,
+        question: str | None = None,
+        dataset: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Entry]:
+        """The entries for which all conditions hold (None or empty: any), streamed.
+
+        For finding things: proof is the exported bundle's.
+
+        Args:
+            kinds: any of these kinds.
+            person: the actor's id.
+            grant: named by the facts.
+            question: named by the facts.
+            dataset: named by the facts, alone or among several.
+            since: aware time, inclusive.
+            until: aware time, inclusive.
+            newest_first: from the end of the log backwards.
+
+        """
+        wanted = Wanted(tuple(kinds), person, grant, question, dataset, since, until, newest_first)
         after: int | None = None
         while True:
             with self.read() as connection:
-                found, after = page(connection, wanted or Wanted(), after)
+                found, after = page(connection, wanted, after)
             yield from found
             if after is None:
                 return
 
-    def disclose(self, index: int) -> Disclosure:
+    def disclose(self, index: int) -> str:
         """What a person wrote in the entry at `index`. Log the reading (`log.read`) before.
+
+        Raises:
+            SandboxError: NOT_FOUND, LOG_CORRUPT.
+
+        """
+        return self.disclosure(index).text
+
+    def disclosure(self, index: int) -> Disclosure:
+        """What a person wrote, with the salt that proves it against the leaf's commitment.
 
         Raises:
             SandboxError: NOT_FOUND, LOG_CORRUPT.
@@ -209,11 +251,11 @@ class Store:
         if self._writer == threading.get_ident():
             raise RuntimeError("this thread is writing already: one act, one transaction, one event")
         if not self._writing.acquire(timeout=BUSY_SECONDS):
-            raise _busy()
+            raise busy()
         try:
             self._writer = threading.get_ident()
-            with _translated(), self._engine.connect() as plain:
-                connection = plain.execution_options(**{_WRITES: True})
+            with translated(writing=True), self._engine.connect() as plain:
+                connection = plain.execution_options(**{WRITES: True})
                 with connection.begin():
                     yield connection
                     # SQLite may end a transaction itself when the disk fails; what the body did after
@@ -229,43 +271,6 @@ class Store:
             raise RuntimeError("a store does not survive a fork: open it again in the new process")
 
 
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": BUSY_SECONDS},
-        pool_size=8,
-        max_overflow=-1,
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: Any) -> None:
-        # The driver's own BEGIN comes too late and is deferred; ours is sent below.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-def _file(path_or_url: Path | str) -> Path:
-    if isinstance(path_or_url, str) and "://" in path_or_url:
-        url = sa.make_url(path_or_url)
-        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
-            raise SandboxError(
-                ErrorCode.ARGUMENT,
-                "The store of this version is an SQLite file.",
-                "Give a path or sqlite:///PATH.",
-            )
-        return Path(url.database)
-    return Path(path_or_url)
-
-
 def _checked(secret_key: bytes) -> bytes:
     if len(secret_key) != 32:
         raise ValueError("the secret key of a store has 32 bytes")
@@ -276,37 +281,6 @@ def _driver(connection: sa.Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)  # noqa: S101
     return driver
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        name = getattr(error.orig, "sqlite_errorname", "")
-        if name in ("SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_LOCKED"):
-            raise _busy() from error
-        if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR"):
-            raise SandboxError(
-                ErrorCode.STORAGE_FULL,
-                "The store could not be written: its disk is full or failing.",
-                "Make room on the disk of the home, then do it again; nothing was done.",
-            ) from error
-        if name.startswith("SQLITE_CORRUPT") or name == "SQLITE_NOTADB":
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                "The store's file is damaged.",
-                "Keep a copy of it as evidence and restore the newest backup.",
-            ) from error
-        raise
-
-
-def _busy() -> SandboxError:
-    return SandboxError(
-        ErrorCode.SERVICE_BUSY,
-        "The store is busy with other writes.",
-        "Try again in a moment; nothing was done.",
-    )
 
 
 def _unwritable(path: Path, error: OSError) -> SandboxError:

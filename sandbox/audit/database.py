@@ -1,0 +1,101 @@
+"""The database under the store: an SQLite file with full synchronisation, and its errors in our words."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from sandbox.errors import ErrorCode, SandboxError
+
+BUSY_SECONDS = 60.0
+WRITES = "sandbox_writes"
+
+
+def engine_of(path: Path) -> sa.Engine:
+    """An engine whose transactions are read-only, or hold the write lock (execution option WRITES)."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS},
+        pool_size=8,
+        max_overflow=-1,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: Any) -> None:
+        # The driver's own BEGIN comes too late and is deferred; ours is sent below.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def file_of(path_or_url: Path | str) -> Path:
+    """The file that a path or a URL `sqlite:///PATH` names.
+
+    Raises:
+        SandboxError: ARGUMENT for another database, or one in memory.
+
+    """
+    if isinstance(path_or_url, str) and "://" in path_or_url:
+        url = sa.make_url(path_or_url)
+        if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+            raise SandboxError(
+                ErrorCode.ARGUMENT,
+                "The store of this version is an SQLite file.",
+                "Give a path or sqlite:///PATH.",
+            )
+        return Path(url.database)
+    return Path(path_or_url)
+
+
+@contextmanager
+def translated(*, writing: bool) -> Iterator[None]:
+    """Turn the database's errors into ours; errors of a statement (a broken constraint) pass unchanged.
+
+    Raises:
+        SandboxError: SERVICE_BUSY, STORAGE_FULL, STORAGE_CORRUPT.
+
+    """
+    try:
+        yield
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        name = getattr(cause, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise busy() from error
+        unwritable = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PERM")
+        if name.startswith(unwritable) or (writing and name.startswith("SQLITE_READONLY")):
+            raise SandboxError(
+                ErrorCode.STORAGE_FULL,
+                "The store could not be written: its disk is full, failing or read-only.",
+                "Make room on the disk of the home and check its permissions, then do it again;"
+                " nothing was done.",
+            ) from error
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise SandboxError(
+                ErrorCode.STORAGE_CORRUPT,
+                "The store's file is damaged.",
+                "Keep a copy of it as evidence and restore the newest backup.",
+            ) from error
+        raise
+
+
+def busy() -> SandboxError:
+    """The error of a store that others have been writing to for too long."""
+    return SandboxError(
+        ErrorCode.SERVICE_BUSY,
+        "The store is busy with other writes.",
+        "Try again in a moment; nothing was done.",
+    )
