@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,9 @@ PLANTS = [
     ("deciding", "sandbox/policy/planted.py", "import duckdb"),
     ("deciding", "sandbox/policy/planted.py", "def lazily():\n    import pyarrow.parquet"),
     ("deciding", "sandbox/policy/planted.py", "import sandbox.query.answer"),
+    ("verifier", "sandbox/audit/rules.py", "from sandbox.audit.event import EventKind"),
+    ("verifier", "sandbox/audit/verify.py", "from sandbox.errors import SandboxError"),
+    ("verifier", "sandbox/audit/unbundle.py", "import sqlalchemy"),
     ("connectors", "connectors/planted.py", "import sandbox.settings"),
     ("connectors", "connectors/planted.py", "from sandbox.ingest import load"),
     ("plug-ins", "sandbox/ingest/planted.py", "import connectors.files"),
@@ -85,3 +90,26 @@ def test_every_step_of_a_question_decides_or_is_known_to_touch_data() -> None:
     steps = {path.stem for path in (ROOT / "sandbox" / "query").glob("*.py")} - {"__init__"}
     decides = {step for step in steps if f"sandbox.query.{step}" in deciding}
     assert steps - decides <= TOUCHES_DATA, "name the new step in the contract `deciding`, or here"
+
+
+def test_every_part_of_the_log_is_the_verifiers_or_kept_from_it() -> None:
+    contract = contracts()["verifier"]
+    named = {
+        name for name in contract["source_modules"] + contract["forbidden_modules"] if name.count(".") == 2
+    }
+    parts = {path.stem for path in (ROOT / "sandbox" / "audit").glob("*.py")} - {"__init__"}
+    assert {name.rpartition(".")[2] for name in named} == parts, (
+        "name the new part in the contract `verifier`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("contract", "allowed"), [("client", {"httpx", "pyarrow"}), ("verifier", {"cryptography"})]
+)
+def test_what_stands_alone_is_kept_from_every_other_dependency(contract: str, allowed: set[str]) -> None:
+    forbidden = {name for name in contracts()[contract]["forbidden_modules"] if "." not in name}
+    imported_as = {"pyyaml": "yaml"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["serve"]]
+    names = {re.split(r"[\[<>=!~; ]", line)[0].lower() for line in declared}
+    assert forbidden == {imported_as.get(name, name.replace("-", "_")) for name in names} - allowed
