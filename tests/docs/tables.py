@@ -7,13 +7,15 @@ import re
 from tests.house.tree import ROOT
 
 
-def rows(document: str) -> list[list[str]]:
-    """Every body row of every table in `docs/<document>`, cell by cell."""
+def rows(document: str, columns: int = 3) -> list[list[str]]:
+    """Every body row, cell by cell, of the tables in `docs/<document>` that have this many columns."""
     text = (ROOT / "docs" / document).read_text("utf-8")
     found = []
     for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         for line in table.splitlines()[2:]:
-            found.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))])
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+            if len(cells) == columns:
+                found.append(cells)
     return found
 
 
