@@ -157,6 +157,15 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportReport:
+    """A copy of the log: where, how many entries, and the key that its checkpoint must be signed by."""
+
+    folder: Path
+    size: int
+    log_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One check of `doctor`; `ok` is None when it could not be made."""
 

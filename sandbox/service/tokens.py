@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import UTC, datetime
+from datetime import datetime
 
-from sqlalchemy import Column, Connection, Index, String, Table, select, update
+from sqlalchemy import Column, Connection, String, Table, select, update
 from sqlalchemy.engine import Row
 
 from sandbox.audit.store import metadata
@@ -22,40 +22,42 @@ from sandbox.service.reports import NewToken, TokenCard
 
 PREFIX = "sbx_"
 
-tokens = Table(
-    "tokens",
+_table = Table(
+    "service_token",
     metadata,
     Column("id", String(16), primary_key=True),
-    Column("digest", String(64), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
     Column("person", String(128), nullable=False),
     Column("role", String(16), nullable=False),
     Column("created", String(32), nullable=False),
     Column("expires", String(32), nullable=False),
     Column("revoked", String(32), nullable=True),
-    Index("tokens_digest", "digest", unique=True),
 )
 
 
-def issue(connection: Connection, person: str, role: Role, now: datetime, expires: datetime) -> NewToken:
-    """Store a new token's digest and return the token, whose secret exists nowhere else."""
-    token = NewToken(
+def draw(person: str, role: Role, expires: datetime) -> NewToken:
+    """A new token, not kept yet. `expires` is aware."""
+    return NewToken(
         id=secrets.token_hex(6),
         secret=PREFIX + secrets.token_urlsafe(32),
         person=person,
         role=role,
         expires=expires,
     )
+
+
+def keep(connection: Connection, token: NewToken, now: datetime) -> None:
+    """Store the digest of a token; its secret exists nowhere else."""
     connection.execute(
-        tokens.insert().values(
+        _table.insert().values(
             id=token.id,
             digest=_digest(token.secret),
-            person=person,
-            role=role.value,
+            person=token.person,
+            role=token.role.value,
             created=now.isoformat(timespec="seconds"),
-            expires=expires.isoformat(timespec="seconds"),
+            expires=token.expires.isoformat(timespec="seconds"),
         )
     )
-    return token
 
 
 def find(connection: Connection, secret: str, now: datetime) -> TokenCard:
@@ -65,35 +67,45 @@ def find(connection: Connection, secret: str, now: datetime) -> TokenCard:
         SandboxError: TOKEN_INVALID for an unknown, expired or revoked token (one text for all three).
 
     """
-    row = connection.execute(select(tokens).where(tokens.c.digest == _digest(secret))).one_or_none()
+    row = connection.execute(select(_table).where(_table.c.digest == _digest(secret))).one_or_none()
     card = None if row is None else _card(row)
     if card is None or card.revoked or card.expires <= now:
         raise invalid_token()
     return card
 
 
+def live(connection: Connection, token: str) -> TokenCard:
+    """The token of this id, if it is not revoked.
+
+    Raises:
+        SandboxError: NOT_FOUND.
+
+    """
+    row = connection.execute(select(_table).where(_table.c.id == token)).one_or_none()
+    if row is None or row.revoked is not None:
+        raise SandboxError(
+            ErrorCode.NOT_FOUND, "No live token has this id.", "See the ids with `sandbox token list`."
+        )
+    return _card(row)
+
+
 def revoke(connection: Connection, token: str, now: datetime) -> TokenCard:
     """Close a token for good.
 
     Raises:
-        SandboxError: NOT_FOUND when there is no token of this id, or it is revoked already.
+        SandboxError: NOT_FOUND.
 
     """
-    row = connection.execute(select(tokens).where(tokens.c.id == token)).one_or_none()
-    if row is None or row.revoked is not None:
-        raise SandboxError(
-            ErrorCode.NOT_FOUND,
-            "No live token has this id.",
-            "See the ids with `sandbox token list`.",
-        )
+    live(connection, token)
     stamp = now.isoformat(timespec="seconds")
-    connection.execute(update(tokens).where(tokens.c.id == token).values(revoked=stamp))
-    return _card(row)
+    connection.execute(update(_table).where(_table.c.id == token).values(revoked=stamp))
+    return _card(connection.execute(select(_table).where(_table.c.id == token)).one())
 
 
 def every(connection: Connection) -> tuple[TokenCard, ...]:
     """All tokens, oldest first, without secrets."""
-    return tuple(_card(row) for row in connection.execute(select(tokens).order_by(tokens.c.created)))
+    rows = connection.execute(select(_table).order_by(_table.c.created, _table.c.id))
+    return tuple(_card(row) for row in rows)
 
 
 def invalid_token() -> SandboxError:
@@ -106,7 +118,7 @@ def invalid_token() -> SandboxError:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _card(row: Row[tuple[str | None, ...]]) -> TokenCard:
@@ -115,6 +127,6 @@ def _card(row: Row[tuple[str | None, ...]]) -> TokenCard:
         person=row.person,
         role=Role(row.role),
         created=datetime.fromisoformat(row.created),
-        expires=datetime.fromisoformat(row.expires).astimezone(UTC),
+        expires=datetime.fromisoformat(row.expires),
         revoked=row.revoked is not None,
     )

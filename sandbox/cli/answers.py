@@ -1,0 +1,185 @@
+"""Answers, estimates and budgets for people: numbers beside their error bars and their price."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+from rich.table import Table
+
+from sandbox.cli import terminal
+from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate
+from sandbox.service.documents import plain
+
+DIGITS_OF_AN_ERROR_BAR = 2
+"""An error bar is rounded up to this many digits, its number to the same place: more would be noise."""
+
+
+def show_answer(answer: Answer) -> None:
+    """Print an answer: its rows, error bars, price, what is left, notes and sources."""
+    terminal.stdout().print(answer_table(answer))
+    if answer.table.num_rows == 0:
+        terminal.say("No rows.")
+    if answer.cost is None:
+        terminal.say("Open tables only: exact, and free.")
+    elif answer.repeated:
+        terminal.say("Asked before: the stored answer, free.")
+    else:
+        terminal.say(f"Cost {price(answer.cost)}")
+    _show_budgets(answer.budgets)
+    for note in answer.notes:
+        terminal.say(f"Note: {note.en}")
+    terminal.say(f"Decided by {', '.join(answer.decided_by)}")
+    for source in answer.attribution:
+        terminal.say(f"Source: {source}")
+    terminal.say(f"Question {answer.question}")
+
+
+def show_estimate(estimate: Estimate) -> None:
+    """Print an estimate: accuracy of each column, where the price goes, whether it can be paid."""
+    terminal.stdout().print(
+        terminal.table(
+            "Estimate (nothing spent, no data touched)",
+            [("column", "left"), ("type", "left"), ("noise", "left"), ("± 95 %", "right")],
+            [(c.name, c.type, c.mechanism or "none", _expected_error(c)) for c in estimate.columns],
+        )
+    )
+    if estimate.cost.shares:
+        terminal.stdout().print(
+            terminal.table(
+                "Where the price goes",
+                [("measure", "left"), ("noise", "left"), ("ε", "right"), ("sensitivity", "right")]
+                + [("scale", "right"), ("± 95 %", "right")],
+                [
+                    (
+                        share.measure,
+                        share.mechanism,
+                        short(share.epsilon),
+                        plain(share.sensitivity),
+                        f"{share.scale:.4g}",
+                        error_bar(share.half_width),
+                    )
+                    for share in estimate.cost.shares
+                ],
+            )
+        )
+    terminal.say(f"Price {price(estimate.cost)}")
+    terminal.say("The budgets have room for it." if estimate.affordable else "A budget has no room for it.")
+    _show_budgets(estimate.budgets)
+    for note in estimate.notes:
+        terminal.say(f"Note: {note.en}")
+    terminal.say(f"Decided by {', '.join(estimate.decided_by)}")
+
+
+def budget_table(budgets: Sequence[BudgetState]) -> Table:
+    """Accounts, their limits and what is left; all of them must have room for a question."""
+    return terminal.table(
+        "Budgets (each must have room)",
+        [("account", "left"), ("ε limit", "right"), ("ε spent", "right"), ("ε left", "right")]
+        + [("δ limit", "right"), ("δ spent", "right")],
+        [
+            (
+                state.account,
+                plain(state.epsilon),
+                short(state.epsilon_spent),
+                short(state.epsilon_left),
+                scientific(state.delta),
+                scientific(state.delta_spent),
+            )
+            for state in budgets
+        ],
+    )
+
+
+def answer_table(answer: Answer) -> Table:
+    """The rows, with a `±` column after every noisy one."""
+    headings = list[tuple[str, str]]()
+    cells = list[list[str]]()
+    about = {column.name: column for column in answer.columns}
+    for name in answer.table.column_names:
+        values = answer.table.column(name).to_pylist()
+        numeric = any(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
+        headings.append((name, "right" if numeric else "left"))
+        column = about.get(name)
+        if column is None or not column.noisy:
+            cells.append([_exact(value) for value in values])
+            continue
+        errors = _errors(answer, column)
+        cells.append([rounded(value, error) for value, error in zip(values, errors, strict=True)])
+        headings.append(("± 95 %", "right"))
+        cells.append([error_bar(error) for error in errors])
+    return terminal.table("", headings, list(zip(*cells, strict=True)))
+
+
+def price(cost: Cost) -> str:
+    """A price on one line: (ε, δ) outside, both sums inside."""
+    pure = "not pure" if cost.pure is None else f"pure {short(cost.pure)}"
+    return f"ε {short(cost.epsilon)}, δ {scientific(cost.delta)}  ({pure}, ρ {short(cost.rho)})"
+
+
+def rounded(value: object, error: float | None) -> str:
+    """A noisy number to the place its error bar speaks of; as it is when it has none."""
+    if value is None:
+        return ""
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return str(value)
+    if error is None or not math.isfinite(error) or error <= 0:
+        return _exact(value)
+    places = _places(error)
+    if places <= 0:
+        return str(round(value))
+    return f"{value:.{places}f}"
+
+
+def error_bar(error: float | None) -> str:
+    """A half-width, rounded up to two digits: an error bar is never shown smaller than it is."""
+    if error is None or math.isnan(error):
+        return "—"
+    if math.isinf(error):
+        return "unbounded"
+    if error <= 0:
+        return "0"
+    places = _places(error)
+    step = 10.0**-places
+    up = math.ceil(error / step * (1 - 1e-12)) * step
+    return f"{up:.{max(places, 0)}f}"
+
+
+def short(number: Decimal) -> str:
+    """A privacy loss to six places, rounded up; the ledger keeps twelve."""
+    return plain(number.quantize(Decimal("1e-6"), rounding="ROUND_CEILING"))
+
+
+def scientific(number: Decimal) -> str:
+    """A delta: `0`, `1e-06`."""
+    return "0" if number == 0 else f"{number:.3g}".lower()
+
+
+def _show_budgets(budgets: Sequence[BudgetState]) -> None:
+    if budgets:
+        terminal.stdout().print(budget_table(budgets))
+
+
+def _places(error: float) -> int:
+    return DIGITS_OF_AN_ERROR_BAR - 1 - math.floor(math.log10(error))
+
+
+def _errors(answer: Answer, column: AnswerColumn) -> list[float | None]:
+    if column.name in answer.errors.column_names:
+        return list(answer.errors.column(column.name).to_pylist())
+    return [column.half_width] * answer.table.num_rows
+
+
+def _expected_error(column: AnswerColumn) -> str:
+    if not column.noisy:
+        return "exact"
+    return "differs by row" if column.half_width is None else error_bar(column.half_width)
+
+
+def _exact(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return plain(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

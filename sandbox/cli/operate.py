@@ -1,0 +1,287 @@
+"""What an operator does: make a home, load, rotate keys, hand out tokens, serve, look after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sandbox.cli import session, terminal
+from sandbox.errors import ErrorCode, SandboxError
+
+if TYPE_CHECKING:
+    from sandbox.service.reports import LoadReport
+
+keys = typer.Typer(help="The keys of the vault.", no_args_is_help=True)
+tokens = typer.Typer(help="Bearer tokens of the API.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("init")(init)
+    app.command("load")(load)
+    app.command("quarantine")(quarantine)
+    app.add_typer(keys, name="keys")
+    app.add_typer(tokens, name="token")
+    app.command("serve")(serve)
+    app.command("doctor")(doctor)
+    app.command("demo")(demo)
+
+
+def init(
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Make a new home: keyring, store, signed log."""
+    from sandbox.service import home as homes  # noqa: PLC0415
+
+    chosen = session.settings(home, passphrase_file)
+    report = homes.init(chosen, prompt=session.prompt("New passphrase", new=True))
+    terminal.say(
+        f"Made {report.home}",
+        f"Log key: {report.log_key}",
+        "Give the log key to your auditors, and keep the passphrase: without it nothing opens.",
+        "Next: sandbox policy publish people.yaml, units.yaml, a policy, a grant; then sandbox load.",
+    )
+
+
+def load(
+    location: Annotated[str, typer.Argument(metavar="FILE|GLOB", help="A file, or a quoted pattern.")],
+    dataset: Annotated[str, typer.Option(help="The dataset, as its policy names it.", show_default=False)],
+    table: Annotated[str, typer.Option(help="The table, as its policy names it.", show_default=False)],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, tsv, ndjson or parquet; else by the name.", show_default=False),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="As gb18030; else byte order mark or strict UTF-8.", show_default=False)
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="One character.", show_default=False)] = None,
+    quote: Annotated[
+        str | None, typer.Option(help="One character, or empty for none.", show_default=False)
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(help="A text that means no value; may be repeated.", show_default=False),
+    ] = None,
+    header: Annotated[bool, typer.Option(help="Names of the columns are the first record.")] = True,
+    skip_lines: Annotated[int, typer.Option(min=0, help="Lines before the header.")] = 0,
+    max_bad_rows: Annotated[
+        int | None, typer.Option(min=0, help="Refuse the load beyond this.", show_default=False)
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be loaded.")] = False,
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Load a table into encrypted Parquet, as one new version or not at all."""
+    from sandbox.service import operator  # noqa: PLC0415
+
+    given = {
+        "format": form,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "quote": quote,
+        "nulls": tuple(null) if null else None,
+        "skip_lines": skip_lines or None,
+    }
+    options = {name: value for name, value in given.items() if value is not None}
+    if not header:
+        options["header"] = False
+    request = operator.LoadRequest(location, dataset, table, options, max_bad_rows, plan)
+    with session.opened(home, passphrase_file) as instance:
+        who = session.actor(instance, person)
+        with terminal.progress(f"Loading {dataset}.{table}") as steps:
+            report = operator.load(instance, who, request, steps)
+    _show_load(report)
+
+
+def quarantine(
+    dataset: Annotated[str, typer.Argument(help="The dataset.")],
+    table: Annotated[str, typer.Argument(help="The table.")],
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Show the rows that the newest load set aside, with line and reason. These are raw data."""
+    from sandbox.service import operator  # noqa: PLC0415
+
+    with session.opened(home, passphrase_file) as instance:
+        rows = operator.quarantine(instance, session.actor(instance, person), dataset, table)
+    if not rows:
+        terminal.say("Nothing was set aside.")
+        return
+    terminal.stdout().print(
+        terminal.table(
+            "",
+            [("file", "left"), ("record", "right"), ("column", "left"), ("reason", "left"), ("raw", "left")],
+            [(row.part, row.record, row.column, row.reason, row.raw) for row in rows],
+        )
+    )
+
+
+@keys.command("rotate")
+def rotate(
+    new_passphrase_file: Annotated[
+        Path | None,
+        typer.Option(help="File, mode 0600, with a new passphrase (default: keep it).", show_default=False),
+    ] = None,
+    new_passphrase: Annotated[
+        bool, typer.Option("--new-passphrase", help="Ask for a new passphrase.")
+    ] = False,
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Make a new master key and wrap every key anew; no data is rewritten."""
+    from sandbox.service import home as homes  # noqa: PLC0415
+    from sandbox.service import operator  # noqa: PLC0415
+
+    fresh: str | None = None
+    if new_passphrase_file is not None:
+        fresh = homes.passphrase_in(new_passphrase_file)
+    elif new_passphrase:
+        fresh = session.prompt("New passphrase", new=True)()
+    with session.opened(home, passphrase_file) as instance:
+        who = session.actor(instance, person)
+        with terminal.progress("Wrapping keys anew"):
+            report = operator.rotate_keys(instance, who, fresh)
+    terminal.say(f"Master key {report.before} is retired; {report.after} holds.")
+
+
+@tokens.command("create")
+def create(
+    holder: Annotated[str, typer.Argument(metavar="PERSON", help="Whose token.")],
+    role: Annotated[str, typer.Option(help="The one role that it carries.")] = "opc",
+    days: Annotated[int, typer.Option(help="Days until it expires.")] = 30,
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Make a token. It is shown once and stored as a digest only."""
+    from sandbox.identity import Role  # noqa: PLC0415
+    from sandbox.service import operator  # noqa: PLC0415
+
+    try:
+        carried = Role(role)
+    except ValueError:
+        raise SandboxError(
+            ErrorCode.ARGUMENT, "There is no such role.", f"Roles: {', '.join(r.value for r in Role)}."
+        ) from None
+    with session.opened(home, passphrase_file) as instance:
+        token = operator.create_token(instance, session.actor(instance, person), holder, carried, days)
+    console = terminal.stderr()
+    console.print(
+        f"Token {token.id} for {token.person} ({token.role.value}), until {token.expires:%Y-%m-%d %H:%M} UTC. "
+        "It is shown only now:",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    typer.echo(token.secret)
+
+
+@tokens.command("list")
+def list_them(
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """List the tokens, without their secrets."""
+    from sandbox.service import operator  # noqa: PLC0415
+
+    with session.opened(home, passphrase_file) as instance:
+        cards = operator.list_tokens(instance, session.actor(instance, person))
+    if not cards:
+        terminal.say("No tokens.")
+        return
+    terminal.stdout().print(
+        terminal.table(
+            "",
+            [("id", "left"), ("person", "left"), ("role", "left"), ("expires", "left"), ("state", "left")],
+            [(card.id, card.person, card.role.value, f"{card.expires:%Y-%m-%d}", card.state) for card in cards],
+        )
+    )
+
+
+@tokens.command("revoke")
+def revoke(
+    token: Annotated[str, typer.Argument(help="Id of the token, as `token list` shows it.")],
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Close a token for good."""
+    from sandbox.service import operator  # noqa: PLC0415
+
+    with session.opened(home, passphrase_file) as instance:
+        card = operator.revoke_token(instance, session.actor(instance, person), token)
+    terminal.say(f"Token {card.id} of {card.person} opens nothing any more.")
+
+
+def serve(
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Serve the API on SANDBOX_LISTEN (127.0.0.1:8765)."""
+    try:
+        from sandbox.api import server  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise SandboxError(
+            ErrorCode.ARGUMENT,
+            f"The API needs {error.name}, which is not installed.",
+            "pip install 'data-sandbox[serve]'",
+        ) from None
+    with session.opened(home, passphrase_file) as instance:
+        terminal.stderr().print(f"Serving {instance.folder} on http://{instance.settings.listen}")
+        server.run(instance.settings, instance)
+
+
+def doctor(
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Check the machine and the home; exit code 1 when something is wrong."""
+    from sandbox.service.checkup import doctor as check  # noqa: PLC0415
+
+    chosen = session.settings(home, passphrase_file)
+    findings = check(chosen)
+    marks = {True: "ok", False: "WRONG", None: "not checked"}
+    terminal.stdout().print(
+        terminal.table(
+            "",
+            [("check", "left"), ("", "left"), ("", "left")],
+            [(finding.check, marks[finding.ok], finding.says) for finding in findings],
+        )
+    )
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="A new folder for the demo's home.")] = Path(
+        "demo-home"
+    ),
+) -> None:
+    """Run the main job on real data: load, ask, pay, prove."""
+    from sandbox.cli.demo import run  # noqa: PLC0415
+
+    run(folder)
+
+
+def _show_load(report: LoadReport) -> None:
+    for warning in report.warnings:
+        terminal.say(f"Note: {warning}")
+    terminal.stdout().print(
+        terminal.table("", [("column", "left"), ("type", "left")], report.columns)
+    )
+    name = f"{report.dataset}.{report.table}"
+    if report.planned:
+        terminal.say(f"A plan only: nothing was loaded into {name}. Without --plan this becomes a new version.")
+        return
+    terminal.say(f"Loaded {name}, version {report.version}: {report.rows:,} rows.")
+    if report.quarantined:
+        terminal.say(
+            f"{report.quarantined:,} bad rows were set aside: sandbox quarantine {report.dataset} {report.table}"
+        )

@@ -1,0 +1,116 @@
+"""How things look: in a terminal colours, boxes and bars; in a pipe plain text that is easy to cut."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH = 240
+
+
+class Steps(Protocol):
+    """Says how far long work has come. `total` is in the unit of `done`, or None when nobody knows."""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """`done` of `total` is done."""
+
+
+def stdout() -> Console:
+    """The console of results."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """The console of errors, prompts and progress."""
+    return _console(stderr=True)
+
+
+def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
+    """A table; each column is (heading, justify). Cells are text, never markup, unless a `Text`."""
+    made = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=box.ROUNDED if stdout().is_terminal else box.MARKDOWN,
+        header_style="bold",
+    )
+    for heading, justify in columns:
+        made.add_column(
+            escape(heading),
+            justify="right" if justify == "right" else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else escape(printable(str(cell))) for cell in row))
+    return made
+
+
+def say(*lines: str) -> None:
+    """Lines of plain text to stdout; never markup."""
+    console = stdout()
+    for line in lines:
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+
+
+def complain(title: str, body: str, hint: str) -> None:
+    """An error to stderr: a panel in a terminal, plain lines in a pipe."""
+    console = stderr()
+    title, body, hint = printable(title), printable(body), printable(hint)
+    if console.is_terminal:
+        text = Text(body)
+        if hint:
+            text.append("\n" + hint, style="cyan")
+        console.print(
+            Panel(text, title=Text(title), title_align="left", border_style="red", highlight=False)
+        )
+        return
+    lines = [f"error[{title}]: {body}"] + ([f"  {hint}"] if hint else [])
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """`text` without control characters (a data value or a file name must not steer a terminal)."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Steps]:
+    """A bar on stderr in a terminal, one line in a pipe. Yields the function that moves it."""
+    console = stderr()
+    if not console.is_terminal:
+        console.print(f"{what} …", markup=False, highlight=False, soft_wrap=True)
+        yield _silent
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task(escape(what), total=None)
+
+        def move(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def _silent(done: int, total: int | None) -> None:
+    """A pipe has no bar to move."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    on_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+    if on_terminal:
+        return Console(stderr=stderr)
+    return Console(stderr=stderr, width=PIPED_WIDTH, force_terminal=False, no_color=True)
