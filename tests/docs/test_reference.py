@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
+import typer
+from typer.core import TyperGroup, TyperOption
 
 from sandbox.audit.event import FACTS, EventKind
+from sandbox.cli.app import app
 from sandbox.errors import ErrorCode
 from sandbox.settings import Settings
 from tests.docs.tables import coded, rows
@@ -32,6 +36,23 @@ def test_every_setting_is_documented_with_its_default_and_its_meaning() -> None:
 def test_every_kind_of_event_is_documented_with_exactly_its_facts() -> None:
     documented = {coded(row[0])[0]: frozenset(coded(row[2])) for row in rows("audit-log.md")}
     assert documented == {kind.value: FACTS[kind] for kind in EventKind}
+
+
+EVERYWHERE = {"--as", "--home", "--passphrase-file"}
+
+
+def said_by(command: Any, name: str) -> dict[str, set[str]]:
+    """Every command below `command`, by its full name, with its own options."""
+    if isinstance(command, TyperGroup):
+        below = (said_by(child, f"{name} {word}") for word, child in command.commands.items())
+        return {name: options for commands in below for name, options in commands.items()}
+    options = {param.opts[0] for param in command.params if isinstance(param, TyperOption)}
+    return {name: options - EVERYWHERE}
+
+
+def test_every_command_is_documented_with_its_options() -> None:
+    documented = {coded(row[0])[0]: set(coded(row[2])) for row in rows("cli.md")}
+    assert documented == said_by(typer.main.get_command(app), "sandbox")
 
 
 def test_make_help_lists_every_target() -> None:
