@@ -17,6 +17,7 @@ TOUCHES_DATA = {"charge", "execute", "noise", "postprocess", "settle", "answer",
 
 PLANTS = [
     ("layers", "sandbox/errors.py", "import sandbox.settings"),
+    ("layers", "sandbox/cli/planted.py", "import sandbox.api"),
     ("layers", "sandbox/settings.py", "import sandbox.identity"),
     ("layers", "sandbox/audit/planted.py", "import sandbox.catalog.model"),
     ("layers", "sandbox/privacy/planted.py", "import sandbox.vault"),
