@@ -46,7 +46,8 @@ class Loss:
         delta: of partition selection alone.
 
     Raises:
-        ValueError: an amount that is negative or not finite (it would give budget back).
+        ValueError: an amount that is negative or not finite (it would give budget back), or noise
+            that has no rho (it would be free in the zCDP sum).
 
     """
 
@@ -58,6 +59,8 @@ class Loss:
         for amount in (self.epsilon, self.rho, self.delta):
             if amount is not None and not (amount.is_finite() and amount >= 0):
                 raise ValueError(f"a privacy loss is finite and not negative, not {amount}")
+        if self.epsilon != 0 and self.rho == 0:
+            raise ValueError("a loss of noise has a rho")
 
     def __add__(self, other: Loss) -> Loss:
         """The loss of both together (sequential composition); pure only when both are."""

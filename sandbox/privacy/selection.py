@@ -34,10 +34,10 @@ def threshold(mechanism: Mechanism, l0: int, delta: Decimal, floor: int = 0) -> 
 
     Raises:
         SandboxError: DELTA_NEEDED when `delta` is less.
-        ValueError: `l0` below 1, or a `delta` of 1 and more.
+        ValueError: `l0` below 1, or a `delta` that is no probability below 1.
 
     """
-    if l0 < 1 or delta >= 1:
+    if l0 < 1 or not delta.is_finite() or delta >= 1:
         raise ValueError("a unit is in at least one group, and delta lies below 1")
     if not delta >= DELTA_STEP:
         raise SandboxError(
