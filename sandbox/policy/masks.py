@@ -14,18 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import cast
 
+from sandbox.policy.scalars import EXACT
 from sandbox.policy.types import ColumnPolicy, Kind, Mask, Scalar
 
 MOST_KEYS = 1000
 
 NUMBERS = frozenset({Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE})
 TIMES = frozenset({Kind.DATE, Kind.TIMESTAMP})
-
-# wide enough for every product of a number and a width that a policy file may hold
-_EXACT = Context(prec=160)
 
 
 def fits(mask: Mask, kind: Kind) -> bool:
@@ -49,10 +47,10 @@ def masked(mask: Mask, value: Scalar) -> Scalar:
             pass
         case int() | Decimal() if mask.band is not None:
             width = mask.band
-            steps = _EXACT.divide_int(Decimal(value), width)
-            if _EXACT.multiply(steps, width) > value:
+            steps = EXACT.divide_int(Decimal(value), width)
+            if EXACT.multiply(steps, width) > value:
                 steps -= 1  # divide_int cuts toward zero; a band begins below its numbers
-            lowered = _EXACT.multiply(steps, width)
+            lowered = EXACT.plus(EXACT.multiply(steps, width))
             return int(lowered) if isinstance(value, int) else lowered
         case datetime() if mask.truncate is not None:
             start = _truncated(value.date(), mask.truncate)
@@ -101,7 +99,7 @@ def _keys(mask: Mask, between: tuple[Scalar, Scalar]) -> tuple[Scalar, ...] | No
         if len(keys) == MOST_KEYS:
             return None
         keys.append(key)
-    return None
+    return tuple(keys) or None
 
 
 def _steps(mask: Mask, start: Scalar) -> Iterator[Scalar]:
@@ -111,7 +109,7 @@ def _steps(mask: Mask, start: Scalar) -> Iterator[Scalar]:
             return
         case int() | Decimal():
             for step in range(MOST_KEYS + 1):
-                moved = _EXACT.add(Decimal(start), _EXACT.multiply(Decimal(step), mask.band or Decimal(1)))
+                moved = EXACT.add(Decimal(start), EXACT.multiply(Decimal(step), mask.band or Decimal(1)))
                 yield int(moved) if isinstance(start, int) else moved
         case date():
             day = start

@@ -72,18 +72,19 @@ class Draft:
         if not self.codelists:
             return None
         parts = {
-            "codelists": {name: _sha256(content) for name, content in self.codelists.items()},
-            "file": _sha256(self.content),
+            "codelists": {name: sha256(content) for name, content in self.codelists.items()},
+            "file": sha256(self.content),
         }
         return json.dumps(parts, sort_keys=True, separators=(",", ":")).encode("ascii")
 
     @property
     def digest(self) -> str:
         """`sha256:` and 64 hex digits, over the bytes of the file and of its code lists."""
-        return _sha256(self.manifest or self.content)
+        return sha256(self.manifest or self.content)
 
 
-def _sha256(content: bytes) -> str:
+def sha256(content: bytes) -> str:
+    """`sha256:` and 64 hex digits."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 

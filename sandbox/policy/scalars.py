@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from sandbox.policy.types import INT64, Kind, Scalar
 
 MOST_DIGITS = 38
+
+EXACT = Context(prec=160)
+"""Wide enough that no product of two numbers of a policy file is ever rounded."""
 
 _INTEGER = re.compile(r"(0|-?[1-9][0-9]{0,18})", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?", re.ASCII)
