@@ -94,7 +94,7 @@ def decode(index: int, leaf: bytes) -> Entry:
 
     """
     try:
-        content = json.loads(leaf)
+        content = json.loads(leaf.decode())
         actor = content["actor"]
         return Entry(
             index=index,

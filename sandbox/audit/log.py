@@ -63,7 +63,7 @@ class Log:
 
         """
         note = connection.scalar(sa.select(checkpoints.c.note))
-        if note is None:
+        if not isinstance(note, str):
             raise corrupt("it has no checkpoint")
         try:
             return note, Checkpoint.open(note, self.verifier)
@@ -161,7 +161,7 @@ class Log:
                 f"Entry {index} of the log holds no text to disclose.",
                 "Only entries of questions hold one.",
             )
-        found = unseal(self.secret_key, Sealed(commitment, row.nonce, row.sealed))
+        found = unseal(self.secret_key, Sealed(commitment, _blob(row.nonce), _blob(row.sealed)))
         if found is None:
             raise corrupt(f"the text of entry {index} does not fit its commitment")
         return found
@@ -192,7 +192,7 @@ def _edge(connection: sa.Connection, size: int) -> dict[tuple[int, int], bytes]:
     rows = connection.execute(
         sa.select(nodes).where(sa.tuple_(nodes.c.level, nodes.c.position).in_(merkle.frontier(size)))
     )
-    return {(row.level, row.position): row.hash for row in rows}
+    return {(row.level, row.position): _blob(row.hash) for row in rows}
 
 
 def _from(edge: Mapping[tuple[int, int], bytes]) -> merkle.Lookup:
@@ -205,7 +205,7 @@ def _node(connection: sa.Connection, level: int, position: int) -> bytes:
     )
     if found is None:
         raise corrupt("a node of its tree is missing")
-    return bytes(found)
+    return _blob(found)
 
 
 def _leaf(connection: sa.Connection, index: int) -> bytes:
@@ -216,7 +216,14 @@ def _leaf(connection: sa.Connection, index: int) -> bytes:
             f"The log has no entry {index}.",
             "Entries count from 0; see them with `sandbox audit show`.",
         )
-    return bytes(found)
+    return _blob(found)
+
+
+def _blob(value: object) -> bytes:
+    """SQLite lets any column hold anything; this log wrote bytes."""
+    if not isinstance(value, bytes):
+        raise corrupt("a value has another type than the one written")
+    return value
 
 
 def _base64(raw: bytes) -> str:

@@ -6,11 +6,11 @@ Rules
 1. Entry n says `seq` n, is canonical JSON (RFC 8785) without binary fractions, and of a known kind.
 2. A question is intended once, settled at most once, and never settled without being intended.
 3. An answer given again was settled before.
-4. An intent charges accounts of all kinds, and after it no account is beyond its limit: either the
-   pure losses add up to at most epsilon with 2·Σδ within delta, or the zCDP losses add up to a rho
-   that is (epsilon, delta − 2·Σδ). Σδ is partition selection's; it is counted twice because each of
-   the two sums needs it (design: an outcome's path kept the one sum or the other). The first way
-   ends for an account with its first loss that is not pure.
+4. An intent charges accounts of all kinds, each once, and after it every account keeps to every limit
+   that the intent names: the deltas of partition selection add up to at most half of delta, and
+   either the pure losses add up to at most epsilon, or the zCDP losses add up to a rho that is
+   (epsilon, the other half of delta). The first way ends for an account with its first loss that is
+   not pure.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ KINDS = frozenset(
 )
 ACCOUNT_KINDS = frozenset({"grant-dataset", "project-unit", "dataset"})
 TOLERANCE = 1e-9
+_DELTA_STEP = Fraction(1, 10**18)
 _FIELDS = {"v", "seq", "time", "nonce", "kind", "actor", "facts"}
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,2})?")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -153,29 +154,28 @@ def _charge(past: _Past, facts: Mapping[str, Any]) -> Iterator[str]:
     pure = None if loss.get("epsilon") is None else _amount(loss, "epsilon")
     rho, delta = _amount(loss, "rho"), _amount(loss, "delta")
     ids = [_text(account, "id") for account in accounts]
-    if len(set(ids)) != len(ids):
-        yield "charges an account twice for one question"
     if missing := ACCOUNT_KINDS - {id_.partition(":")[0] for id_ in ids}:
         yield f"charges no account of kind {', '.join(sorted(missing))}"
-    for id_, limits in zip(ids, accounts, strict=True):
+    for id_ in dict.fromkeys(ids):
         if id_.partition(":")[0] not in ACCOUNT_KINDS:
             yield f"charges the account {id_} of an unknown kind"
         spent = past.accounts.setdefault(id_, _Account())
         spent.pure = None if spent.pure is None or pure is None else spent.pure + pure
         spent.rho += rho
         spent.delta += delta
-        if not _within(spent, _amount(limits, "epsilon"), _amount(limits, "delta")):
+    for id_, limits in zip(ids, accounts, strict=True):
+        if not _within(past.accounts[id_], _amount(limits, "epsilon"), _amount(limits, "delta")):
             yield f"takes the account {id_} beyond its budget"
 
 
 def _within(spent: _Account, epsilon: Fraction, delta: Fraction) -> bool:
-    left = delta - 2 * spent.delta
-    if left < 0:
+    half = Fraction(math.floor(delta / 2 / _DELTA_STEP)) * _DELTA_STEP
+    if spent.delta > half:
         return False
     if spent.pure is not None and spent.pure <= epsilon:
         return True
     needed = zcdp_delta(float(spent.rho), float(epsilon) * (1 + TOLERANCE))
-    return left > 0 and needed <= float(left) * (1 + TOLERANCE)
+    return needed <= float(delta - half) * (1 + TOLERANCE)
 
 
 def _read(leaf: bytes) -> dict[str, Any]:
