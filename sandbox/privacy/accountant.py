@@ -125,7 +125,11 @@ def spent_epsilon(odometer: Odometer, delta: Decimal) -> Decimal:
 
 def within(odometer: Odometer, budget: Budget) -> bool:
     """The two-sum filter: whether an account that has spent `odometer` keeps its promise `budget`."""
-    return selection_within(odometer, budget) and spent_epsilon(odometer, budget.delta) <= budget.epsilon
+    if not selection_within(odometer, budget):
+        return False
+    if odometer.pure is not None and odometer.pure <= budget.epsilon:
+        return True
+    return rho_to_epsilon(odometer.rho, conversion_delta(budget.delta)) <= budget.epsilon
 
 
 def largest_epsilon(odometer: Odometer, budget: Budget) -> Decimal:
