@@ -49,10 +49,16 @@ class ErrorCode(StrEnum):
     SOURCE_UNREADABLE = "source-unreadable"
     LOAD_REFUSED = "load-refused"
     STORAGE_FULL = "storage-full"
+    STORAGE_UNWRITABLE = "storage-unwritable"
+    STORAGE_BUDGET = "storage-budget"
     STORAGE_CORRUPT = "storage-corrupt"
     PASSPHRASE_MISSING = "passphrase-missing"
     PASSPHRASE_WRONG = "passphrase-wrong"
+    KEYRING_MISSING = "keyring-missing"
     KEYRING_CORRUPT = "keyring-corrupt"
+    KEYS_ROTATED = "keys-rotated"
+    KEY_REFUSED = "key-refused"
+    FILE_MODE = "file-mode"
     # log
     LOG_CORRUPT = "log-corrupt"
     # API

@@ -22,8 +22,8 @@ class StoredColumn:
 class StoredFile:
     """One encrypted Parquet file: path relative to the home, SHA-256 of its bytes in hex, and size.
 
-    `key_material` and `key_material_digest` name the JSON beside it that holds its wrapped data keys.
-    The digest of the key material changes at key rotation; the digest of the data never does.
+    Beside it lies the JSON that holds its wrapped data keys. That changes at key rotation, and its
+    entries authenticate themselves; the data and its digest never change.
     """
 
     path: str

@@ -1,0 +1,51 @@
+"""Clearing away what a dead load left: folders that no committed version names."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.vault.durable import flush_folder
+from sandbox.vault.folders import MARK, version_folders
+from sandbox.vault.lock import alone
+
+
+def sweep(home: Path, committed: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+    """Remove the version folders of loads that died before their commit; call it when a home is opened.
+
+    Only folders that still bear the mark of an unfinished load are removed. While a load or a rotation
+    runs nothing is done.
+
+    Args:
+        home: folder of the instance.
+        committed: gives `StoredFile.path` of every file of every version in the catalog; asked only when
+            no load can commit any more.
+
+    Returns:
+        The removed folders, relative to the home.
+
+    """
+    try:
+        with alone(home):
+            return _swept(home, {str(Path(path).parent) for path in committed()})
+    except SandboxError as error:
+        if error.code is ErrorCode.SERVICE_BUSY:
+            return ()
+        raise
+
+
+def _swept(home: Path, kept: set[str]) -> tuple[str, ...]:
+    removed = []
+    for folder in version_folders(home):
+        name, mark = folder.relative_to(home).as_posix(), folder / MARK
+        if not mark.exists():
+            continue
+        if name in kept:
+            mark.unlink()
+        else:
+            shutil.rmtree(folder)
+            removed.append(name)
+        flush_folder(folder.parent)
+    return tuple(removed)
