@@ -49,8 +49,14 @@ def show_estimate(estimate: Estimate) -> None:
         terminal.stdout().print(
             terminal.table(
                 "Where the price goes",
-                [("measure", "left"), ("noise", "left"), ("ε", "right"), ("sensitivity", "right")]
-                + [("scale", "right"), ("± 95 %", "right")],
+                [
+                    ("measure", "left"),
+                    ("noise", "left"),
+                    ("ε", "right"),
+                    ("sensitivity", "right"),
+                    ("scale", "right"),
+                    ("± 95 %", "right"),
+                ],
                 [
                     (
                         share.measure,
@@ -76,8 +82,14 @@ def budget_table(budgets: Sequence[BudgetState]) -> Table:
     """Accounts, their limits and what is left; all of them must have room for a question."""
     return terminal.table(
         "Budgets (each must have room)",
-        [("account", "left"), ("ε limit", "right"), ("ε spent", "right"), ("ε left", "right")]
-        + [("δ limit", "right"), ("δ spent", "right")],
+        [
+            ("account", "left"),
+            ("ε limit", "right"),
+            ("ε spent", "right"),
+            ("ε left", "right"),
+            ("δ limit", "right"),
+            ("δ spent", "right"),
+        ],
         [
             (
                 state.account,

@@ -64,9 +64,9 @@ def run() -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 -- so that the flush at exit stays quiet
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 -- so that the flush at exit stays quiet
         return FAILED
-    except Exception as error:  # noqa: BLE001 -- nobody ever meets a traceback
+    except Exception as error:
         report(session.unexpected(error))
         return FAILED
     return 0

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 @group.command("show")
 def show(
+    *,
     person: session.AsOption = None,
     kind: Annotated[
         list[str] | None, typer.Option(help="Kind of event, as question.settled; may be repeated.")
@@ -58,12 +59,15 @@ def show(
     terminal.stdout().print(
         terminal.table(
             "",
-            [("#", "right"), ("at", "left"), ("kind", "left"), ("person", "left"), ("via", "left")]
-            + [("facts", "left")],
             [
-                (line.index, line.at, line.kind, line.person, line.via, _facts(line.facts))
-                for line in lines
+                ("#", "right"),
+                ("at", "left"),
+                ("kind", "left"),
+                ("person", "left"),
+                ("via", "left"),
+                ("facts", "left"),
             ],
+            [(line.index, line.at, line.kind, line.person, line.via, _facts(line.facts)) for line in lines],
         )
     )
 

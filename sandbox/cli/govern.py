@@ -24,10 +24,12 @@ def lint(
     """Check files without publishing them: every problem, with line and column."""
     from sandbox.service import steward  # noqa: PLC0415
 
-    remarks = [remark for path in paths for remark in steward.lint(path)]
-    for remark in remarks:
-        terminal.say(str(remark))
-    if any(steward.refuses(remark) for remark in remarks):
+    found = tuple(finding for path in paths for finding in steward.lint(path))
+    for finding in found:
+        terminal.say(str(finding))
+    wrong = steward.refusing(found)
+    if wrong:
+        terminal.say(f"Errors: {len(wrong)}. A file with an error cannot be published.")
         raise typer.Exit(1)
     terminal.say("No errors.")
 
@@ -42,17 +44,13 @@ def explain(
 ) -> None:
     """Say whether a question is allowed, and which rule says so. Touches no data, spends nothing."""
     from sandbox.cli.question import read_sql  # noqa: PLC0415
+    from sandbox.policy.explain import explain as sentences  # noqa: PLC0415
     from sandbox.service import opc  # noqa: PLC0415
 
     with session.opened(home, passphrase_file) as instance:
         text = read_sql(sql, instance.settings.question_bytes)
         decision = opc.explain(instance, session.actor(instance, person), text, grant)
-    terminal.say("Allowed." if decision.allowed else "Refused.")
-    for reason in decision.reasons:
-        terminal.say(f"  {'yes' if reason.allows else 'NO '}  {reason.text}  [{reason.rule}]")
-        if reason.hint and not reason.allows:
-            terminal.say(f"       {reason.hint}")
-    terminal.say(f"Decided by {', '.join(decision.decided_by) or 'nothing published'}")
+    terminal.say(*sentences(decision))
     if not decision.allowed:
         raise typer.Exit(1)
 
@@ -70,5 +68,10 @@ def publish(
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
         for path in paths:
-            published = steward.publish(instance, who, path)
-            terminal.say(f"Published {published}")
+            done = steward.publish(instance, who, path)
+            for warning in done.warnings:
+                terminal.say(str(warning))
+            if done.changed:
+                terminal.say(f"Published {done.kind.value} {done.name}@{done.digest}")
+            else:
+                terminal.say(f"{done.kind.value} {done.name}@{done.digest} was current already.")

@@ -48,6 +48,7 @@ def init(
 
 def load(
     location: Annotated[str, typer.Argument(metavar="FILE|GLOB", help="A file, or a quoted pattern.")],
+    *,
     dataset: Annotated[str, typer.Option(help="The dataset, as its policy names it.", show_default=False)],
     table: Annotated[str, typer.Option(help="The table, as its policy names it.", show_default=False)],
     form: Annotated[
@@ -153,6 +154,7 @@ def rotate(
 @tokens.command("create")
 def create(
     holder: Annotated[str, typer.Argument(metavar="PERSON", help="Whose token.")],
+    *,
     role: Annotated[str, typer.Option(help="The one role that it carries.")] = "opc",
     days: Annotated[int, typer.Option(help="Days until it expires.")] = 30,
     person: session.AsOption = None,
@@ -173,8 +175,8 @@ def create(
         token = operator.create_token(instance, session.actor(instance, person), holder, carried, days)
     console = terminal.stderr()
     console.print(
-        f"Token {token.id} for {token.person} ({token.role.value}), until {token.expires:%Y-%m-%d %H:%M} UTC. "
-        "It is shown only now:",
+        f"Token {token.id} for {token.person} ({token.role.value}), until {token.expires:%Y-%m-%d %H:%M} "
+        "UTC. It is shown only now:",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -200,7 +202,10 @@ def list_them(
         terminal.table(
             "",
             [("id", "left"), ("person", "left"), ("role", "left"), ("expires", "left"), ("state", "left")],
-            [(card.id, card.person, card.role.value, f"{card.expires:%Y-%m-%d}", card.state) for card in cards],
+            [
+                (card.id, card.person, card.role.value, f"{card.expires:%Y-%m-%d}", card.state)
+                for card in cards
+            ],
         )
     )
 
@@ -273,15 +278,16 @@ def demo(
 def _show_load(report: LoadReport) -> None:
     for warning in report.warnings:
         terminal.say(f"Note: {warning}")
-    terminal.stdout().print(
-        terminal.table("", [("column", "left"), ("type", "left")], report.columns)
-    )
+    terminal.stdout().print(terminal.table("", [("column", "left"), ("type", "left")], report.columns))
     name = f"{report.dataset}.{report.table}"
     if report.planned:
-        terminal.say(f"A plan only: nothing was loaded into {name}. Without --plan this becomes a new version.")
+        terminal.say(
+            f"A plan only: nothing was loaded into {name}. Without --plan this becomes a new version."
+        )
         return
     terminal.say(f"Loaded {name}, version {report.version}: {report.rows:,} rows.")
     if report.quarantined:
         terminal.say(
-            f"{report.quarantined:,} bad rows were set aside: sandbox quarantine {report.dataset} {report.table}"
+            f"{report.quarantined:,} bad rows were set aside; see them: "
+            f"sandbox quarantine {report.dataset} {report.table}"
         )

@@ -73,6 +73,7 @@ def datasets(
 
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT, or - to read it from stdin, or @FILE.")],
+    *,
     grant: GrantOption,
     person: session.AsOption = None,
     epsilon: Annotated[
@@ -245,7 +246,9 @@ def _print_json(value: object) -> None:
 def _show_dataset(card: DatasetCard) -> None:
     terminal.say(f"{card.dataset}: {card.title.en} {card.title.zh}".rstrip())
     terminal.say(f"  Source: {card.publisher}, licence {card.licence}. Policy {card.policy}")
-    terminal.say(f"  Purposes: {', '.join(card.purposes) or 'none'}. Settings: {', '.join(card.settings) or 'none'}.")
+    terminal.say(
+        f"  Purposes: {', '.join(card.purposes) or 'none'}. Settings: {', '.join(card.settings) or 'none'}."
+    )
     if card.grants:
         terminal.say(f"  Your grants: {', '.join(card.grants)}")
     for table in card.tables:
@@ -260,15 +263,23 @@ def _show_table(card: DatasetCard, table: TableCard) -> None:
     terminal.stdout().print(
         terminal.table(
             heading,
-            [("column", "left"), ("type", "left"), ("use", "left"), ("between", "left"), ("keys", "left")]
-            + [("shown as", "left")],
+            [
+                ("column", "left"),
+                ("type", "left"),
+                ("use", "left"),
+                ("between", "left"),
+                ("keys", "left"),
+                ("shown as", "left"),
+            ],
             [
                 (
                     column.name,
                     column.type,
                     column.use,
                     "" if column.lower is None else f"{column.lower} … {column.upper}",
-                    "" if column.values is None else ", ".join(str(v) for v in column.values[:12])
+                    ""
+                    if column.values is None
+                    else ", ".join(str(v) for v in column.values[:12])
                     + (" …" if len(column.values) > 12 else ""),
                     column.shown_as,
                 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def settings(home: Path, passphrase_file: Path | None) -> Settings:
 
     from sandbox.settings import Settings  # noqa: PLC0415
 
-    given = {} if passphrase_file is None else {"passphrase_file": passphrase_file}
+    given: dict[str, Any] = {} if passphrase_file is None else {"passphrase_file": passphrase_file}
     try:
         return Settings(home=home, **given)
     except ValidationError as error:

@@ -70,9 +70,7 @@ def complain(title: str, body: str, hint: str) -> None:
         text = Text(body)
         if hint:
             text.append("\n" + hint, style="cyan")
-        console.print(
-            Panel(text, title=Text(title), title_align="left", border_style="red", highlight=False)
-        )
+        console.print(Panel(text, title=Text(title), title_align="left", border_style="red", highlight=False))
         return
     lines = [f"error[{title}]: {body}"] + ([f"  {hint}"] if hint else [])
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""One function per user story; api, console and cli call nothing else. Every function may raise `SandboxError`.
+"""One function per user story; api, console and cli call nothing else. All may raise `SandboxError`.
 
 One module per person, imported by name (`from sandbox.service import opc`, then `opc.ask(…)`), so that
 a command loads only what it needs. What they take and give back is in `sandbox.service.reports`.

@@ -9,7 +9,6 @@ from pathlib import Path
 from sandbox.audit.bundle import export_bundle
 from sandbox.audit.event import Event, EventKind
 from sandbox.audit.leaf import stamp
-from sandbox.audit.store import Wanted
 from sandbox.audit.verify import Report, verify_bundle
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
@@ -31,7 +30,7 @@ def show_log(home: Home, actor: Actor, which: LogFilter) -> tuple[LogLine, ...]:
     _check(which)
     with home.store.write(Event(EventKind.LOG_READ, actor, {"filters": _as_facts(which)})):
         pass
-    wanted = Wanted(
+    entries = home.store.entries(
         kinds=which.kinds,
         person=which.person,
         grant=which.grant,
@@ -40,10 +39,9 @@ def show_log(home: Home, actor: Actor, which: LogFilter) -> tuple[LogLine, ...]:
         until=which.until,
         newest_first=True,
     )
-    newest = islice(home.store.entries(wanted), which.limit)
     lines = [
         LogLine(entry.index, stamp(entry.time), entry.kind, entry.person, entry.via, entry.facts)
-        for entry in newest
+        for entry in islice(entries, which.limit)
     ]
     return tuple(reversed(lines))
 

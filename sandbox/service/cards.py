@@ -101,6 +101,5 @@ def _mask(mask: Mask | None) -> str:
     return f"{mask.truncate} only"
 
 
-
 def _budget(block: BudgetBlock) -> Budget:
     return Budget(block.epsilon, block.delta)

@@ -232,7 +232,13 @@ def _assembled(settings: Settings, keyring: Keyring, store: Store) -> Home:
         store=store,
         catalog=catalog,
         ledger=Ledger(store),
-        hot=HotStore(settings, keyring, catalog),
+        hot=HotStore(
+            settings.home,
+            keyring,
+            settings.hot_store_mb,
+            settings.engine_memory_mb,
+            settings.engine_threads,
+        ),
         registry=Registry(store),
     )
 

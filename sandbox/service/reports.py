@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sandbox.audit.event import Fact
@@ -129,6 +129,13 @@ class TokenCard:
     created: datetime
     expires: datetime
     revoked: bool
+
+    @property
+    def state(self) -> str:
+        """`live`, `expired` or `revoked`."""
+        if self.revoked:
+            return "revoked"
+        return "expired" if self.expires <= datetime.now(UTC) else "live"
 
 
 @dataclass(frozen=True, slots=True)
