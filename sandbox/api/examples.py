@@ -1,0 +1,31 @@
+"""Real requests and replies, for the description of the API (`/openapi.json`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EXPLANATION_BODY: dict[str, Any] = {
+    "sql": "SELECT male, count(*) AS patients, avg(age) AS mean_age FROM nafld.people GROUP BY male",
+    "grant": "liver-2026",
+}
+QUESTION_BODY: dict[str, Any] = EXPLANATION_BODY | {"epsilon": "0.4"}
+ANSWER: dict[str, Any] = {}
+ESTIMATE: dict[str, Any] = {}
+EXPLANATION: dict[str, Any] = {}
+DATASETS: dict[str, Any] = {}
+BUDGETS: dict[str, Any] = {}
+LOG: dict[str, Any] = {}
+PROBLEM: dict[str, Any] = {}
+
+
+def reply(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """A JSON reply with an example."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def answer(arrow: str) -> dict[int | str, dict[str, Any]]:
+    """The reply to a question, in JSON with an example or in Arrow."""
+    described = reply(ANSWER)
+    described[200]["description"] = "The answer; with `Accept: " + arrow + "` as one Arrow IPC stream."
+    described[200]["content"][arrow] = {"schema": {"type": "string", "format": "binary"}}
+    return described

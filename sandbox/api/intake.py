@@ -1,0 +1,120 @@
+"""What every request passes first and every reply last: size, time, headers, and the last net for errors.
+
+Rules
+- A body is read whole, within `size` bytes and `seconds`, before anything else looks at it; a declared
+  length is refused before the first byte, a chunked body at the first byte too many.
+- Every reply carries the same security headers. There is no CORS: a web page of another origin has no
+  business here.
+- An exception that nobody expected ends here, as `internal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.api import problems
+from sandbox.errors import ErrorCode, SandboxError
+
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Intake:
+    """ASGI middleware around the whole application.
+
+    Args:
+        app: the application.
+        size: largest body, in bytes.
+        seconds: longest time for the body to arrive.
+
+    """
+
+    def __init__(self, app: ASGIApp, size: int, seconds: float) -> None:
+        self._app = app
+        self._size = size
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the request, hand it on, and see its reply out."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        try:
+            body = await self._read(scope, receive)
+            if isinstance(body, Response):
+                await body(scope, receive, send_guarded)
+            elif body is not None:
+                await self._app(scope, _replay(body, receive), send_guarded)
+        except Exception as error:
+            if started:
+                problems.incident(error)
+                raise _Broken from None
+            await problems.internal(error)(scope, receive, send_guarded)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | Response | None:
+        """The body; a reply that refuses it; None when the caller hung up."""
+        declared = Headers(scope=scope).get("content-length", "0")
+        if int(declared) > self._size:
+            return self._too_large()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._seconds):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > self._size:
+                        return self._too_large()
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError:
+            slow = SandboxError(
+                ErrorCode.REQUEST_INVALID,
+                f"The request's body did not arrive within {self._seconds:g} seconds.",
+                "Send it again, at once.",
+            )
+            return problems.reply(slow, status=408, headers={"Connection": "close"})
+
+    def _too_large(self) -> Response:
+        large = SandboxError(
+            ErrorCode.REQUEST_TOO_LARGE,
+            f"The request's body is larger than {self._size} bytes.",
+            "Ask a shorter question.",
+        )
+        return problems.reply(large, headers={"Connection": "close"})
+
+
+class _Broken(Exception):
+    """A reply that had begun cannot be finished; the server drops the connection. Says nothing else."""
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

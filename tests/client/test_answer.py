@@ -1,0 +1,22 @@
+"""An answer as Arrow, pandas and Polars."""
+
+from __future__ import annotations
+
+from tests.client.test_page import an_answer
+
+
+def test_error_columns_stand_beside_their_values() -> None:
+    answer = an_answer(
+        ["male", "n", "age"], [[0, 1], [10, 20], [50.5, 51.5]], {1: [3.0, 3.0], 2: [0.5, None]}
+    )
+    names = ["male", "n", "n__half_width", "age", "age__half_width"]
+    assert answer.to_arrow(errors=True).column_names == names
+    assert list(answer.to_pandas(errors=True).columns) == names
+    assert answer.to_polars(errors=True).columns == names
+    assert answer.to_arrow().column_names == list(answer.to_pandas().columns) == answer.to_polars().columns
+    assert answer.to_polars(errors=True)["age__half_width"].to_list() == [0.5, None]
+    assert answer.to_pandas()["n"].sum() == 30
+
+
+def test_one_column_is_still_a_frame() -> None:
+    assert an_answer(["n"], [[1]], {0: [1.0]}).to_polars().shape == (1, 1)
