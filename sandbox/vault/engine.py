@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from sandbox.errors import ErrorCode, SandboxError
 
+LOG = logging.getLogger(__name__)
 INTERRUPT_AGAIN_SECONDS = 0.02
 LOCKS: Final = (
     "SET temp_directory = ''",
@@ -78,13 +80,18 @@ def run_select(
             with interrupted_after(cursor, seconds):
                 answer: pa.Table = cursor.sql(sql).to_arrow_table()
                 return answer
-    except Exception:
-        # Every kind: the engine's message may quote a row, and its kind tells of one.
-        raise question_failed() from None
+    except Exception as error:
+        raise question_failed(error) from None
 
 
-def question_failed() -> SandboxError:
-    """The one error of a question that was accepted and could not be answered."""
+def question_failed(cause: BaseException | None = None) -> SandboxError:
+    """The one error of a question that was accepted and could not be answered.
+
+    Its text is the same for every cause: the engine's message may quote a row, and its kind tells of
+    one. The operator's own log gets the kind, never the message.
+    """
+    if cause is not None:
+        LOG.warning("a question failed: %s", type(cause).__name__)
     return SandboxError(
         ErrorCode.QUESTION_FAILED,
         "The question could not be answered.",
@@ -94,6 +101,7 @@ def question_failed() -> SandboxError:
 
 @contextmanager
 def interrupted_after(cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    """Interrupt what `cursor` runs in the body when it takes longer than `seconds`."""
     done = threading.Event()
 
     def watch() -> None:

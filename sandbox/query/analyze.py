@@ -1,0 +1,195 @@
+"""Step 4, analyze: find the private boundaries, and prove bounds and totality of what lies below.
+
+Rules
+- A SELECT over protected rows without aggregates is protected rows still.
+- A SELECT over protected rows with aggregates is a private boundary; its outputs, HAVING, ORDER BY
+  and LIMIT become post-processing of the noisy table.
+- A SELECT over public rows (open tables, noisy answers) is post-processing as it stands.
+- Protected joins protected on the unit, and only INNER; the rewriter adds `a.__unit = b.__unit`.
+- A question whose outermost SELECT is protected rows asks for raw data and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from sandbox.catalog.model import UNIT_COLUMN
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.authorize import Authorized
+from sandbox.query.boundary import Boundary
+from sandbox.query.parse import place_of
+from sandbox.query.private import aggregate
+from sandbox.query.public import output_errors, post_process
+from sandbox.query.relations import Public, Rows, column, open_table, protected_table
+from sandbox.query.scopes import Scope, combine, sources_of
+from sandbox.query.usages import TableKey, links_of
+from sandbox.query.vocabulary import AGGREGATES
+
+Relation = Rows | Public
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTable:
+    """An open table as the question sees it: `name` in post-processing, and the SELECT that makes it."""
+
+    name: str
+    tree: exp.Select
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzed:
+    """A question with its private boundaries found and its bounds proved.
+
+    `post` runs over the noisy tables and the open tables only. It outputs the columns of
+    `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
+    """
+
+    authorized: Authorized
+    boundaries: tuple[Boundary, ...]
+    open_tables: tuple[OpenTable, ...]
+    tables: tuple[TableKey, ...]
+    post: exp.Select
+    noisy_columns: frozenset[int]
+    direct: Mapping[int, tuple[str, str]]
+
+
+def analyze(authorized: Authorized) -> Analyzed:
+    """Find boundaries and prove bounds.
+
+    Raises:
+        SandboxError: `raw-rows`, `sql-join`, `sql-type`, `sql-unsupported`, `bounds-missing`,
+            `overflow-possible`.
+
+    """
+    walk = _Walk(authorized)
+    root = authorized.resolved.tree
+    result = walk.select(root, {})
+    if isinstance(result, Rows):
+        raise SandboxError(
+            ErrorCode.RAW_ROWS,
+            "The question asks for rows of protected data; only aggregates leave the sandbox.",
+            "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY …. Dummy rows help to try code.",
+            place=place_of(root.selects[0], authorized.resolved.parsed.sql),
+        )
+    errors = output_errors(result.tree, walk.boundaries)
+    return Analyzed(
+        authorized,
+        tuple(walk.boundaries),
+        tuple(walk.open_tables),
+        tuple(sorted(walk.tables)),
+        errors.tree,
+        errors.noisy,
+        errors.direct,
+    )
+
+
+@dataclass(slots=True)
+class _Walk:
+    authorized: Authorized
+    boundaries: list[Boundary] = field(default_factory=list)
+    open_tables: list[OpenTable] = field(default_factory=list)
+    tables: set[TableKey] = field(default_factory=set)
+    cte_results: dict[int, Relation] = field(default_factory=dict)
+
+    @property
+    def sql(self) -> str:
+        return self.authorized.resolved.parsed.sql
+
+    def select(self, select: exp.Select, outer: Mapping[str, exp.CTE]) -> Relation:
+        """One SELECT, its sources first."""
+        ctes = dict(outer)
+        with_ = select.args.get("with_")
+        for cte in with_.expressions if with_ else ():
+            ctes[cte.alias] = cte
+        sources = {s.alias_or_name: self._source(s, select, ctes) for s in sources_of(select)}
+        protected = {a: s for a, s in sources.items() if isinstance(s, Rows)}
+        if not protected:
+            return post_process(select, {a: s for a, s in sources.items() if isinstance(s, Public)})
+        if len(protected) < len(sources):
+            raise SandboxError(
+                ErrorCode.SQL_JOIN,
+                "Protected rows cannot be joined with public rows here.",
+                "Aggregate the protected table first, in a subquery, then join its answer.",
+                place=place_of(select.args["joins"][0], self.sql),
+            )
+        scope = combine(select, protected, self.sql)
+        self._refuse_order_dependence(select)
+        if self._aggregates(select):
+            boundary, public = aggregate(
+                select, scope, f"noisy_{len(self.boundaries)}", self._floor(), self.sql
+            )
+            self.boundaries.append(boundary)
+            return public
+        return self._rows(select, scope)
+
+    def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, exp.CTE]) -> Relation:
+        if isinstance(source, exp.Subquery):
+            return self.select(source.this, ctes)
+        assert isinstance(source, exp.Table)  # noqa: S101 -- the vocabulary has no other sources
+        if not source.db:
+            cte = ctes[source.name]
+            known = self.cte_results.get(id(cte))
+            if known is None:
+                visible = {n: c for n, c in ctes.items() if c is not cte}
+                known = self.cte_results[id(cte)] = self.select(cte.this, visible)
+            return known
+        return self._base(source, select)
+
+    def _base(self, source: exp.Table, select: exp.Select) -> Relation:
+        visible = self.authorized.resolved.visible
+        key = (source.db.lower(), source.name.lower())
+        dataset, table = visible.true_table(key)
+        policy = visible.tables[key]
+        names = {c.name.lower() for c in select.find_all(exp.Column) if c.table == source.alias_or_name}
+        wanted = frozenset(visible.true_column(key, n) for n in names)
+        self.tables.add(key)
+        if policy.protection == "open":
+            if not wanted:
+                wanted = frozenset(n for n, c in list(policy.columns.items())[:1] if c.use)
+            name = f"open_{len(self.open_tables)}"
+            self.open_tables.append(OpenTable(name, open_table(dataset, table, policy, wanted)))
+            columns = tuple(sorted(n.lower() for n in wanted))
+            tree = exp.Select(expressions=[column(c) for c in columns]).from_(
+                exp.to_identifier(name, quoted=True)
+            )
+            return Public(tree, columns)
+        links = {n: links_of(visible.tables, key, n) for n in names}
+        return protected_table(dataset, table, policy, links, wanted)
+
+    def _floor(self) -> int:
+        policies = self.authorized.resolved.visible.datasets
+        floors = [
+            p.privacy.minimum_group
+            for d, p in policies.items()
+            if p.privacy and d in {t for t, _ in self.tables}
+        ]
+        return max(floors, default=0)
+
+    @staticmethod
+    def _aggregates(select: exp.Select) -> bool:
+        if select.args.get("group") is not None or select.args.get("having") is not None:
+            return True
+        return any(type(n) in AGGREGATES for e in select.selects for n in e.walk())
+
+    def _refuse_order_dependence(self, select: exp.Select) -> None:
+        """Which rows LIMIT keeps depends on all units at once, so it has no bounded sensitivity."""
+        if self._aggregates(select):
+            return
+        for part in ("limit", "offset"):
+            node = select.args.get(part)
+            if node is not None and select is not self.authorized.resolved.tree:
+                raise SandboxError(
+                    ErrorCode.SQL_UNSUPPORTED,
+                    f"{part.upper()} below an aggregation is not supported on protected rows.",
+                    "Filter with WHERE; order and limit the answer.",
+                    place=place_of(node, self.sql),
+                )
+
+    def _rows(self, select: exp.Select, scope: Scope) -> Rows:
+        columns = {p.alias_or_name: scope.lowering.lower(p.unalias()) for p in select.selects}
+        outputs = [exp.alias_(t.sql.copy(), exp.to_identifier(n, quoted=True)) for n, t in columns.items()]
+        outputs.append(exp.alias_(scope.unit_column.copy(), exp.to_identifier(UNIT_COLUMN, quoted=True)))
+        return Rows(scope.tree(select, outputs), columns, scope.unit, scope.bound)

@@ -1,0 +1,247 @@
+"""The private boundary: the lowest aggregation that drops the unit, and what it measures.
+
+Every measure is an exact integer per group. Its clamp per unit and group, [low, high], and the number
+of groups that one unit may touch give its sensitivity when one unit is added or removed:
+    L1 = groups * max(|low|, |high|)        L2**2 = groups * max(|low|, |high|)**2
+(each touched group moves by at most the clamp; Dwork & Roth 2014, section 3.3; Wilson et al. 2020, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind, Scalar
+from sandbox.privacy.calibrate import Sensitivity
+from sandbox.query.arithmetic import subtract
+from sandbox.query.relations import Rows
+from sandbox.query.typed import Typed, as_double, cast, clamped, number_literal
+
+MOST_KEY_COMBINATIONS = 1_000_000
+MOST_ROWS = 2**40  # of one table; bounds the exact sums
+MOST_PER_UNIT = 2**52
+FINE = 2**40
+
+
+class Measures(StrEnum):
+    """Kinds of measure."""
+
+    UNITS = "units"
+    ROWS = "rows"
+    VALUES = "values"
+    SUM = "sum"
+    CENTRED_SUM = "centred-sum"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One exact integer per group.
+
+    Attributes:
+        name: its column (`m0`, …).
+        kind: what it measures.
+        argument: name of the row-level column that it reads (`a0`, …); None for UNITS and ROWS.
+        decimal: whether that column is a DECIMAL (else BIGINT).
+        scale: integer units of the measure are 10**-scale; per-unit totals are rounded to them.
+        low, high: clamp of one unit's part in one group, in integer units.
+        label: how it reads to a person.
+
+    """
+
+    name: str
+    kind: Measures
+    argument: str | None
+    decimal: bool
+    scale: int
+    low: int
+    high: int
+    label: str
+
+    @property
+    def most(self) -> int:
+        """Most that one unit moves one group, in integer units."""
+        return max(abs(self.low), abs(self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One group key: its column (`k0`, …), what is known of it, and how it reads."""
+
+    name: str
+    typed: Typed
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """One private aggregation.
+
+    Attributes:
+        name: the noisy table that it becomes (`noisy_0`, …).
+        rows: row-level tree with `__unit`, keys and arguments.
+        domain: public values of each key (NULL last where it can occur); None when the data knows them.
+        groups: most groups that one unit touches (enforced where `limit_groups`).
+        once: at most one row per unit, so that no per-unit pass is needed.
+        floor: least noisy number of units of a group that is shown.
+        unit: name of the privacy unit.
+
+    """
+
+    name: str
+    rows: exp.Select
+    keys: tuple[Key, ...]
+    measures: tuple[Measure, ...]
+    domain: tuple[tuple[Scalar | None, ...], ...] | None
+    groups: int
+    limit_groups: bool
+    once: bool
+    floor: int
+    unit: str
+
+    @property
+    def units(self) -> Measure | None:
+        """The count of units, where the question needs it."""
+        return next((m for m in self.measures if m.kind is Measures.UNITS), None)
+
+    @property
+    def selects(self) -> bool:
+        """Whether keys come from the data and pass a threshold (which costs delta)."""
+        return bool(self.keys) and self.domain is None
+
+    def sensitivity(self, measure: Measure) -> Sensitivity:
+        """How far one unit moves the vector of `measure` over all groups."""
+        return Sensitivity.bounded(self.groups, measure.most)
+
+
+@dataclass(slots=True)
+class Measuring:
+    """Collects the measures of one boundary while its SELECT is read; equal ones are shared."""
+
+    rows: Rows
+    per_group: int
+    measures: list[Measure]
+    arguments: list[exp.Expr]
+
+    def units(self) -> Measure:
+        """Number of units in each group."""
+        return self._measure(Measures.UNITS, None, False, 0, 0, 1, "units")
+
+    def count_rows(self) -> Measure:
+        """COUNT(*)."""
+        if self.rows.bound.rows == 1:
+            return self.units()
+        return self._measure(Measures.ROWS, None, False, 0, 0, self.per_group, "count(*)")
+
+    def count_values(self, t: Typed) -> Measure:
+        """COUNT(x): rows where x is not NULL."""
+        if not t.nullable:
+            return self.count_rows()
+        label = f"count({_label(t)})"
+        return self._measure(Measures.VALUES, self._argument(t.sql), False, 0, 0, self.per_group, label)
+
+    def total(self, t: Typed, *, centred: bool) -> tuple[Measure, Decimal, Decimal, Decimal]:
+        """SUM(x), or the sum of x minus its midpoint: the measure, the midpoint and x's bounds.
+
+        Raises:
+            SandboxError: `sql-type`, `bounds-missing`, `overflow-possible`.
+
+        """
+        if not t.number:
+            raise SandboxError(ErrorCode.SQL_TYPE, "SUM and AVG need a number.", "Cast it, or count it.")
+        if t.low is None or t.high is None:
+            raise SandboxError(
+                ErrorCode.BOUNDS_MISSING,
+                f"{_label(t)} has no public bounds, so no noise can be set for it.",
+                "Bound it: SUM(LEAST(GREATEST(x, low), high)); or ask a steward for `between`.",
+            )
+        bounded = clamped(t)
+        middle = Decimal(0)
+        if centred:
+            middle = ((t.low + t.high) / 2).quantize(Decimal(10) ** -t.scale, rounding="ROUND_FLOOR")
+            bounded = clamped(subtract(bounded, number_literal(middle)))
+        assert bounded.low is not None  # noqa: S101 -- clamped
+        assert bounded.high is not None  # noqa: S101
+        # A unit may have no row in the group (0), or up to `per_group` rows, each within the bounds.
+        least = min(Decimal(0), bounded.low * self.per_group)
+        most = max(Decimal(0), bounded.high * self.per_group)
+        decimal = bounded.kind is Kind.DECIMAL
+        scale = _fixed_point(bounded, max(-least, most))
+        step = Decimal(10) ** scale
+        low = int((least * step).to_integral_value("ROUND_FLOOR"))
+        high = int((most * step).to_integral_value("ROUND_CEILING"))
+        size = max(abs(bounded.low), abs(bounded.high)) * Decimal(10) ** bounded.scale
+        if max(-low, high) >= MOST_PER_UNIT or size * MOST_ROWS >= Decimal(10) ** 37:
+            raise SandboxError(
+                ErrorCode.OVERFLOW_POSSIBLE,
+                f"Sums of {_label(t)} could exceed what exact arithmetic holds, within the public bounds.",
+                "Use narrower bounds or fewer decimals.",
+            )
+        tree = bounded.sql if bounded.kind is not Kind.DOUBLE else _to_units(bounded, scale)
+        kind = Measures.CENTRED_SUM if centred else Measures.SUM
+        label = f"sum({_label(t)} - {middle:f})" if centred else f"sum({_label(t)})"
+        measure = self._measure(kind, self._argument(tree), decimal, scale, low, high, label)
+        return measure, middle, t.low, t.high
+
+    def _argument(self, tree: exp.Expr) -> str:
+        for i, known in enumerate(self.arguments):
+            if known == tree:
+                return f"a{i}"
+        self.arguments.append(tree.copy())
+        return f"a{len(self.arguments) - 1}"
+
+    def _measure(
+        self,
+        kind: Measures,
+        argument: str | None,
+        decimal: bool,
+        scale: int,
+        low: int,
+        high: int,
+        label: str,
+    ) -> Measure:
+        for known in self.measures:
+            if known.kind is kind and known.argument == argument:
+                return known
+        name = f"m{len(self.measures)}"
+        measure = Measure(name, kind, argument, decimal, scale, low, high, label)
+        self.measures.append(measure)
+        return measure
+
+
+def _label(t: Typed) -> str:
+    return t.sql.sql("duckdb").replace('"', "")[:60]
+
+
+def _fixed_point(t: Typed, most: Decimal) -> int:
+    """Decimals of the measure: as many as the value has, while one unit's part stays below 2**40 units.
+
+    Finer units would cost nothing but room: they lie far below the noise, which grows with the part.
+    """
+    scale = t.scale if t.exact else 6
+    while scale > 0 and most * Decimal(10) ** scale >= FINE:
+        scale -= 1
+    return scale
+
+
+def _to_units(t: Typed, scale: int) -> exp.Expr:
+    """A bounded DOUBLE as BIGINT units of 10**-scale; NULL stays NULL."""
+    factor = cast(exp.Literal.string(str(10**scale)), "DOUBLE")
+    product = exp.Mul(this=exp.Paren(this=as_double(t).sql.copy()), expression=factor)
+    return exp.TryCast(this=exp.Round(this=product), to=exp.DataType.build("BIGINT"))
+
+
+def key_domain(keys: tuple[Key, ...]) -> tuple[tuple[Scalar | None, ...], ...] | None:
+    """Public values of each key; None when one is not public or there are too many combinations."""
+    domain: list[tuple[Scalar | None, ...]] = []
+    size = 1
+    for key in keys:
+        if key.typed.keys is None:
+            return None
+        values: tuple[Scalar | None, ...] = (*key.typed.keys, None) if key.typed.nullable else key.typed.keys
+        domain.append(values)
+        size *= len(values)
+    return tuple(domain) if size <= MOST_KEY_COMBINATIONS else None

@@ -1,0 +1,91 @@
+"""Step 8, execute: the exact, bounded integers of each boundary, inside the hot store's engine.
+
+This is one of the few doors to plaintext. Only SQL generated from rewritten trees passes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlglot import exp
+
+from sandbox.catalog.model import TableVersion
+from sandbox.catalog.store import Catalog
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.parse import DIALECT
+from sandbox.query.rewrite import Rewritten
+from sandbox.vault.hot import HotStore
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """The versions that a question will read, by placeholder name, and the columns of each."""
+
+    versions: Mapping[str, TableVersion]
+    columns: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Exact tables: one per boundary (never shown, only noised), one per open table."""
+
+    boundaries: tuple[pa.Table, ...]
+    open_tables: tuple[pa.Table, ...]
+
+
+def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
+    """Find the current versions. Reads the catalog, no data.
+
+    Raises:
+        SandboxError: `dataset-unknown` when a table was never loaded, or lacks a column of its policy.
+
+    """
+    trees = [e.tree for e in rewritten.exact] + [o.tree for o in rewritten.analyzed.open_tables]
+    visible = rewritten.analyzed.authorized.resolved.visible
+    names = {f"{d}.{t}": (d, t) for d, t in map(visible.true_table, visible.tables)}
+    needs: dict[str, set[str]] = {}
+    for tree in trees:
+        for table in tree.find_all(exp.Table):
+            base = table.find_ancestor(exp.Select)
+            if base is not None:
+                needs.setdefault(table.name, set()).update(c.name for c in base.find_all(exp.Column))
+    versions: dict[str, TableVersion] = {}
+    for name, columns in needs.items():
+        version = catalog.current(*names[name])
+        if version is None or not columns <= {c.name for c in version.columns}:
+            raise SandboxError(
+                ErrorCode.DATASET_UNKNOWN,
+                f"{name} has no loaded version with the columns that its policy names.",
+                "Ask the operator to load it: sandbox load FILE --dataset … --table ….",
+            )
+        versions[name] = version
+    return Located(versions, {n: frozenset(c) for n, c in needs.items()})
+
+
+def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: float) -> Executed:
+    """Run every boundary.
+
+    Raises:
+        SandboxError: `question-failed` (one text for every cause), `storage-corrupt`.
+
+    """
+    needs = {located.versions[name]: columns for name, columns in located.columns.items()}
+    with hot.lease(needs) as lease:
+        relations = {name: lease.relation(version.id) for name, version in located.versions.items()}
+        return Executed(
+            tuple(lease.run(sql_of(e.tree, relations), seconds) for e in rewritten.exact),
+            tuple(lease.run(sql_of(o.tree, relations), seconds) for o in rewritten.analyzed.open_tables),
+        )
+
+
+def sql_of(tree: exp.Select, relations: Mapping[str, str]) -> str:
+    """The SQL of a rewritten tree, its placeholders replaced by real relations."""
+
+    def place(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Table):
+            return exp.to_table(relations[node.name], dialect=DIALECT)
+        return node
+
+    return tree.transform(place).sql(DIALECT)

@@ -1,0 +1,86 @@
+"""Step 9, noise: OpenDP's integers on the exact ones; groups below the threshold fall away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sandbox.privacy.arrow import add_noise
+from sandbox.query.boundary import Measure
+from sandbox.query.execute import Executed
+from sandbox.query.price import Priced, PricedBoundary
+
+
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """Tables that may be seen: noisy answers `noisy_<i>` and open tables `open_<i>`, by name."""
+
+    tables: dict[str, pa.Table]
+
+
+def noise(priced: Priced, executed: Executed) -> Noised:
+    """Add the priced noise to every measure of every boundary."""
+    tables = {
+        b.boundary.name: noisy_table(b, exact)
+        for b, exact in zip(priced.boundaries, executed.boundaries, strict=True)
+    }
+    opens = zip(priced.rewritten.analyzed.open_tables, executed.open_tables, strict=True)
+    return Noised(tables | {o.name: table for o, table in opens})
+
+
+def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
+    """Keys, then noisy measures. Order depends on keys alone.
+
+    Keys that only the data knows are kept where the noisy count of units reaches the threshold; public
+    keys are always kept, with NULL measures where that count lies below the policy's floor.
+    """
+    columns: dict[str, pa.Array] = {k.name: exact.column(k.name) for k in priced.boundary.keys}
+    units: pa.Array | None = None
+    for n in priced.noise:
+        noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure))
+        if n.measure is priced.boundary.units:
+            units = noisy
+        columns[n.measure.name] = scaled(noisy, n.measure)
+    table = pa.table(columns) if columns else exact
+    if not priced.boundary.keys or priced.threshold <= 0:
+        return table
+    assert units is not None  # noqa: S101 -- a threshold always comes with a count of units
+    enough = pc.greater_equal(units, priced.threshold)
+    if priced.boundary.selects:
+        return table.filter(enough)
+    for n in priced.noise:
+        i = table.schema.get_field_index(n.measure.name)
+        column = table.column(i)
+        table = table.set_column(i, n.measure.name, pc.if_else(enough, column, pa.scalar(None, column.type)))
+    return table
+
+
+def whole_units(column: pa.ChunkedArray, measure: Measure) -> pa.Int64Array:
+    """An exact measure as int64 of its integer units; the engine held it within ±4e18."""
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if not measure.decimal:
+        return array.cast(pa.int64())
+    # DECIMAL(38, s) is 128-bit units of 10**-s: read the same bytes as DECIMAL(38, 0).
+    whole = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
+    return whole.cast(pa.int64())
+
+
+def scaled(noisy: pa.Int64Array, measure: Measure) -> pa.Array:
+    """Noisy units as the measure's own type: int64, or DECIMAL(38, scale)."""
+    if not measure.decimal:
+        return noisy
+    wide = noisy.cast(pa.decimal128(38, 0))
+    return pa.Array.from_buffers(
+        pa.decimal128(38, measure.scale), len(wide), wide.buffers(), offset=wide.offset
+    )
+
+
+def half_width(priced: PricedBoundary, measure: str) -> Decimal:
+    """95 % half-width of a measure in its own unit."""
+    n = next(n for n in priced.noise if n.measure.name == measure)
+    return Decimal(n.half_width).scaleb(-n.measure.scale)

@@ -1,0 +1,100 @@
+"""Remarks beside an answer: what was held within bounds, dropped by threshold, or may look odd.
+
+Every remark follows from the question, the policy and the price. None depends on a row or says a count.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sandbox.query.answer import Note
+from sandbox.query.boundary import Measure, Measures
+from sandbox.query.price import Priced, PricedBoundary
+
+
+def notes_on(priced: Priced | None) -> tuple[Note, ...]:
+    """The remarks on a question."""
+    if priced is None:
+        return ()
+    found: list[Note] = []
+    for b in priced.boundaries:
+        found += [*_groups(b), *_contribution(b), *_bounds(b), *_means(b)]
+    found.append(
+        Note(
+            "Every number carries noise: counts may fall below zero, and parts need not add up to their total.",
+            "每个数字都带有噪声:计数可能小于零,各部分之和不一定等于总数。",
+        )
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _groups(b: PricedBoundary) -> list[Note]:
+    if not b.boundary.keys or b.threshold <= 0:
+        return []
+    if b.boundary.selects:
+        return [
+            Note(
+                f"Groups are named by the data: those with a noisy count of units below {b.threshold} are left out.",
+                f"分组名称来自数据:加噪后单位数低于 {b.threshold} 的组不显示。",
+            )
+        ]
+    return [
+        Note(
+            f"Every public group appears; numbers are empty where its noisy count of units is below {b.threshold}.",
+            f"所有公开分组都会列出;加噪后单位数低于 {b.threshold} 的组不给出数字。",
+        )
+    ]
+
+
+def _contribution(b: PricedBoundary) -> list[Note]:
+    boundary = b.boundary
+    if boundary.once:
+        return []
+    most = max((m.high for m in boundary.measures if m.kind in (Measures.ROWS, Measures.VALUES)), default=0)
+    texts = []
+    if most:
+        texts.append((f"at most {most} rows in a group", f"每组最多 {most} 行"))
+    if boundary.limit_groups:
+        texts.append((f"at most {boundary.groups} groups", f"最多 {boundary.groups} 个组"))
+    if not texts:
+        return []
+    en, zh = " and ".join(t[0] for t in texts), "、".join(t[1] for t in texts)
+    return [Note(f"One {boundary.unit} counts with {en}.", f"每个 {boundary.unit} 计入{zh}。")]
+
+
+def _bounds(b: PricedBoundary) -> list[Note]:
+    found = []
+    for m in b.boundary.measures:
+        if m.kind in (Measures.SUM, Measures.CENTRED_SUM):
+            low, high = Decimal(m.low).scaleb(-m.scale), Decimal(m.high).scaleb(-m.scale)
+            found.append(
+                Note(
+                    f"One {b.boundary.unit}'s part of {m.label} is held within [{low.normalize():f}, {high.normalize():f}].",
+                    f"每个 {b.boundary.unit} 对 {m.label} 的贡献限制在 [{low.normalize():f}, {high.normalize():f}] 内。",
+                )
+            )
+    return found
+
+
+def _means(b: PricedBoundary) -> list[Note]:
+    found = []
+    for n in b.noise:
+        if n.measure.kind is Measures.CENTRED_SUM:
+            width = _in_unit(n.half_width, n.measure)
+            found.append(
+                Note(
+                    f"A mean from {n.measure.label} is off by about {_short(width)} / n, n being the rows in the group: "
+                    f"{_short(width / 100)} at 100 rows, {_short(width / 10_000)} at 10,000.",
+                    f"由 {n.measure.label} 得到的均值误差约为 {_short(width)} / n(n 为组内行数):"
+                    f"100 行时约 {_short(width / 100)},10,000 行时约 {_short(width / 10_000)}。",
+                )
+            )
+    return found
+
+
+def _in_unit(units: int, measure: Measure) -> Decimal:
+    return Decimal(units).scaleb(-measure.scale)
+
+
+def _short(value: Decimal) -> str:
+    return f"{float(value):.3g}" if value < 1000 else f"{float(value):,.0f}"

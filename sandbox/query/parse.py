@@ -1,0 +1,143 @@
+"""Step 1, parse: text to one SELECT of DuckDB's dialect, or a refusal that names the place.
+
+Rules
+- One statement, and it is a SELECT (CTEs allowed). Size, depth and number of nodes are bounded.
+- Only the node types of `vocabulary.ALLOWED` may occur: an unknown function or construct is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+
+from sandbox.errors import ErrorCode, Place, SandboxError
+from sandbox.query.vocabulary import ALLOWED, instead_of, spoken_name, strange_part
+
+DIALECT = "duckdb"
+MAX_NODES = 5_000
+MAX_DEPTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One SELECT as written: its text and its tree (never changed in place; steps copy it)."""
+
+    sql: str
+    tree: exp.Select
+
+
+def parse(sql: str, max_bytes: int) -> Parsed:
+    """Read one SELECT.
+
+    Raises:
+        SandboxError: `sql-too-large`, `sql-syntax`, `sql-unsupported`, `sql-function-unknown`.
+
+    """
+    if len(sql.encode("utf-8", "replace")) > max_bytes:
+        raise SandboxError(
+            ErrorCode.SQL_TOO_LARGE,
+            f"The question is longer than {max_bytes:,} bytes.",
+            "Shorten it; long lists of values belong into a code list of the policy.",
+        )
+    try:
+        statements = [s for s in sqlglot.parse(sql, dialect=DIALECT) if s is not None]
+    except (ParseError, TokenError) as error:
+        raise _syntax(error) from None
+    except (SqlglotError, RecursionError, ValueError):
+        raise SandboxError(
+            ErrorCode.SQL_SYNTAX,
+            "The question could not be read as SQL.",
+            "Simplify it; nest it less deeply.",
+        ) from None
+    if len(statements) != 1:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"A question is one SELECT; this is {len(statements)} statements.",
+            "Ask one SELECT at a time.",
+        )
+    tree = statements[0]
+    _check_size(tree)
+    if not isinstance(tree, exp.Select):
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"{spoken_name(tree)} is not supported; a question is one SELECT.",
+            "Write SELECT … FROM … (WITH is allowed before it).",
+            place=place_of(tree, sql),
+        )
+    for node in tree.walk():
+        if type(node) not in ALLOWED:
+            raise _not_allowed(node, sql)
+        part = strange_part(node)
+        if part is not None:
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{part} in {spoken_name(node)} is not supported.",
+                instead_of(node),
+                place=place_of(node, sql),
+            )
+    return Parsed(sql, tree)
+
+
+def _check_size(tree: exp.Expr) -> None:
+    """Refuse trees that later recursive steps could not walk."""
+    count = 0
+    level: list[exp.Expr] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in node.iter_expressions()]
+        count += len(level)
+        if not level:
+            return
+        if count > MAX_NODES:
+            break
+    raise SandboxError(
+        ErrorCode.SQL_TOO_LARGE,
+        f"The question has more than {MAX_NODES:,} parts or is nested more than {MAX_DEPTH} deep.",
+        "Split it into several questions.",
+    )
+
+
+def _syntax(error: ParseError | TokenError) -> SandboxError:
+    details = getattr(error, "errors", None) or [{}]
+    first = details[0]
+    place = None
+    if first.get("line"):
+        place = Place(int(first["line"]), int(first.get("col") or 1), str(first.get("highlight") or ""))
+    what = str(first.get("description") or "The text is not SQL.").split("\n")[0]
+    return SandboxError(
+        ErrorCode.SQL_SYNTAX,
+        f"The question is not valid SQL: {what}",
+        "Check spelling and brackets.",
+        place=place,
+    )
+
+
+def _not_allowed(node: exp.Expr, sql: str) -> SandboxError:
+    is_function = isinstance(node, exp.Func)
+    code = ErrorCode.SQL_FUNCTION_UNKNOWN if is_function else ErrorCode.SQL_UNSUPPORTED
+    what = "The function" if is_function else "The construct"
+    return SandboxError(
+        code, f"{what} {spoken_name(node)} is not supported.", instead_of(node), place=place_of(node, sql)
+    )
+
+
+def _positions(node: exp.Expr) -> Iterator[tuple[int, int]]:
+    for part in node.walk():
+        meta = part.meta
+        if "start" in meta and "end" in meta:
+            yield meta["start"], meta["end"]
+
+
+def place_of(node: exp.Expr, sql: str) -> Place | None:
+    """Line, column and text of `node` in `sql`; None when the parser kept no position for it."""
+    spans = list(_positions(node))
+    if not spans:
+        return None
+    start, end = min(s for s, _ in spans), max(e for _, e in spans)
+    if not 0 <= start <= end < len(sql):
+        return None
+    before = sql[:start]
+    return Place(before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1, sql[start : end + 1][:120])

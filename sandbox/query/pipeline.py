@@ -1,0 +1,159 @@
+"""A question's way, on one screen.
+
+    parse -> admit -> resolve -> authorize -> analyze -> rewrite -> price     decide: touches no data
+          -> locate -> (stored answer?) -> charge + log the intent            pay
+          -> execute -> noise -> post-process                                 compute
+          -> settle + log the outcome -> answer with receipt                  tell
+
+Each step takes the frozen type of the one before, so none can be skipped. Everything that can be refused
+is refused before `charge`; after it only the engine itself can fail, with one fixed error, and the
+question stays paid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from sandbox.audit.event import Event, EventKind
+from sandbox.audit.store import Store
+from sandbox.catalog.store import Catalog
+from sandbox.identity import Actor
+from sandbox.policy.decide import Decision
+from sandbox.policy.published import Published
+from sandbox.privacy.ledger import Ledger
+from sandbox.query import present, stored
+from sandbox.query.analyze import analyze
+from sandbox.query.answer import Answer, Estimate
+from sandbox.query.authorize import admit, authorize, decision_on
+from sandbox.query.charge import charge, new_question, question_facts
+from sandbox.query.execute import Executed, Located, execute, locate
+from sandbox.query.noise import Noised, noise
+from sandbox.query.parse import parse
+from sandbox.query.postprocess import post_process, split
+from sandbox.query.price import Priced, price
+from sandbox.query.resolve import resolve, visible
+from sandbox.query.rewrite import Rewritten, rewrite
+from sandbox.query.settle import fail, settle
+from sandbox.settings import Settings
+from sandbox.vault.hot import HotStore
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: its SQL, the grant that pays, who asks, and the epsilon for all of it (None: default)."""
+
+    sql: str
+    grant: str
+    actor: Actor
+    epsilon: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a question meets: what is published, the catalog, the ledger, the log, the engine."""
+
+    published: Published
+    catalog: Catalog
+    ledger: Ledger
+    store: Store
+    hot: HotStore
+    settings: Settings
+    today: date
+
+
+def decide(question: Question, context: Context) -> Rewritten:
+    """Everything up to the rewritten question. Reads what is published, nothing else.
+
+    Raises:
+        SandboxError: the refusal.
+
+    """
+    parsed = parse(question.sql, context.settings.question_bytes)
+    admitted = admit(question.actor.person, question.grant, context.published, context.today)
+    resolved = resolve(parsed, visible(admitted.policies))
+    return rewrite(analyze(authorize(admitted, resolved)))
+
+
+def explain(question: Question, context: Context) -> Decision:
+    """What the policy says of the question, with every reason. Touches no data.
+
+    Raises:
+        SandboxError: the question cannot be read, or the grant does not let the person ask.
+
+    """
+    parsed = parse(question.sql, context.settings.question_bytes)
+    admitted = admit(question.actor.person, question.grant, context.published, context.today)
+    return decision_on(admitted, resolve(parsed, visible(admitted.policies)))
+
+
+def estimate(question: Question, context: Context) -> Estimate:
+    """Price and accuracy. Spends nothing, touches no data.
+
+    Raises:
+        SandboxError: the refusal that `ask` would give.
+
+    """
+    rewritten = decide(question, context)
+    priced = price(rewritten, question.epsilon, context.ledger)
+    return present.estimate_of(rewritten.analyzed, priced, context.ledger)
+
+
+def ask(question: Question, context: Context) -> Answer:
+    """Answer one question.
+
+    Raises:
+        SandboxError: a refusal (nothing was charged), or `question-failed` (it stays charged).
+
+    """
+    rewritten = decide(question, context)
+    priced = price(rewritten, question.epsilon, context.ledger)
+    located = locate(rewritten, context.catalog)
+    if priced is None:
+        return _open(question, context, rewritten, located)
+    key = stored.key_of(priced, located.versions)
+    known = stored.find(context.store, key, priced.epsilon)
+    if known is not None:
+        return _repeat(question, context, priced, known)
+    charged = charge(priced, question.actor, context.ledger)
+    try:
+        executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
+        noised = noise(priced, executed)
+        processed = post_process(rewritten, priced, noised, context.settings.question_seconds)
+    except BaseException:
+        fail(charged, question.actor, context.ledger)
+        raise
+    settled = settle(charged, processed, key, question.actor, context.ledger)
+    receipt = context.store.receipt(settled.leaf)
+    return present.answer(charged.question, rewritten.analyzed, priced, processed, context.ledger, receipt)
+
+
+def _open(question: Question, context: Context, rewritten: Rewritten, located: Located) -> Answer:
+    """A question about open tables only: logged, answered exactly, free."""
+    facts = question_facts(rewritten, new_question())
+    with context.store.write(
+        Event(EventKind.QUESTION_OPEN, question.actor, facts, secret=question.sql)
+    ) as tx:
+        leaf = tx.leaf
+    executed: Executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
+    names = [o.name for o in rewritten.analyzed.open_tables]
+    noised = Noised(dict(zip(names, executed.open_tables, strict=True)))
+    processed = post_process(rewritten, None, noised, context.settings.question_seconds)
+    receipt = context.store.receipt(leaf)
+    return present.answer(
+        str(facts["question"]), rewritten.analyzed, None, processed, context.ledger, receipt
+    )
+
+
+def _repeat(question: Question, context: Context, priced: Priced, known: stored.StoredAnswer) -> Answer:
+    """The stored answer of the same question: logged, free."""
+    facts = {"question": known.question, "grant": question.grant, "answer_digest": known.digest}
+    with context.store.write(
+        Event(EventKind.QUESTION_REPEATED, question.actor, facts, secret=question.sql)
+    ) as tx:
+        leaf = tx.leaf
+    analyzed = priced.rewritten.analyzed
+    processed = split(known.table, analyzed.authorized.resolved.output)
+    receipt = context.store.receipt(leaf)
+    return present.answer(known.question, analyzed, priced, processed, context.ledger, receipt, known)

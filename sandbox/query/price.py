@@ -1,0 +1,229 @@
+"""Step 6, price: split the question's epsilon over what it measures, and choose the noise.
+
+Rules
+- Epsilon is for the whole question. Its noisy vectors share it equally: with one scale-free error per
+  vector to keep small, equal shares make the worst of them least.
+- Laplace or Gaussian for the whole question: the one with the smaller error (geometric mean of the
+  vectors' half-widths) that the accounts accept in their present state.
+- A Gaussian question at epsilon E spends the rho that alone would convert to E at the accounts' delta.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import BudgetBlock, Policy, PrivacyBlock
+from sandbox.privacy.accountant import conversion_delta, epsilon_to_rho
+from sandbox.privacy.calibrate import gaussian_for, laplace_for
+from sandbox.privacy.ledger import Ledger
+from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, Account, AccountKind, Budget, Loss
+from sandbox.privacy.mechanisms import Laplace, Mechanism
+from sandbox.privacy.selection import threshold
+from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.rewrite import Rewritten
+
+SELECTION_PARTS = 100
+DEFAULT_PARTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The noise on one measure: its mechanism, its share of epsilon, and its half-width in whole units."""
+
+    measure: Measure
+    mechanism: Mechanism
+    epsilon: Decimal
+    half_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class PricedBoundary:
+    """One boundary with its noise; groups below `threshold` units are not shown (0: no threshold)."""
+
+    boundary: Boundary
+    noise: tuple[Noise, ...]
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A question with its price: `epsilon` outside, `loss` inside, charged to every one of `accounts`."""
+
+    rewritten: Rewritten
+    epsilon: Decimal
+    loss: Loss
+    accounts: tuple[Account, ...]
+    boundaries: tuple[PricedBoundary, ...]
+
+
+def price(rewritten: Rewritten, epsilon: Decimal | None, ledger: Ledger) -> Priced | None:
+    """The price of a question; None when it touches open tables only.
+
+    Raises:
+        SandboxError: `epsilon-invalid`, `delta-needed`, `policy-refused`, `overflow-possible`.
+
+    """
+    boundaries = rewritten.analyzed.boundaries
+    if not boundaries:
+        return None
+    accounts = _accounts(rewritten)
+    policies = _protected_policies(rewritten)
+    spent = _epsilon(epsilon, rewritten.analyzed.authorized.admitted.grant.budget, policies)
+    delta = _selection_delta(accounts, policies) if any(b.selects for b in boundaries) else Decimal(0)
+    candidates = sorted(_candidates(boundaries, spent, delta, accounts), key=lambda c: c.error)
+    for candidate in candidates:
+        if ledger.would_accept(accounts, candidate.loss) is None:
+            return Priced(rewritten, spent, candidate.loss, accounts, candidate.boundaries)
+    # Nothing fits: the cheaper promise is shown, and the reservation will refuse it with the reason.
+    pure = next(c for c in candidates if c.loss.epsilon is not None)
+    return Priced(rewritten, spent, pure.loss, accounts, pure.boundaries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    boundaries: tuple[PricedBoundary, ...]
+    loss: Loss
+    error: float
+
+
+def _candidates(
+    boundaries: Sequence[Boundary], epsilon: Decimal, delta: Decimal, accounts: Sequence[Account]
+) -> list[_Candidate]:
+    parts = sum(len(b.measures) for b in boundaries)
+    share = _down(epsilon / parts)
+    found = [_candidate(boundaries, share, delta, lambda b, m: laplace_for(b.sensitivity(m), share))]
+    least = min(a.limit.delta for a in accounts)
+    if least > 0:
+        rho = epsilon_to_rho(epsilon, conversion_delta(least))
+        rho_share = _down(rho / parts)
+        if rho_share > 0:
+            found.append(
+                _candidate(boundaries, share, delta, lambda b, m: gaussian_for(b.sensitivity(m), rho_share))
+            )
+    return found
+
+
+def _candidate(
+    boundaries: Sequence[Boundary], share: Decimal, delta: Decimal, noise_for: object
+) -> _Candidate:
+    assert callable(noise_for)  # noqa: S101
+    selecting = sum(b.selects for b in boundaries)
+    pure: Decimal | None = Decimal(0)
+    rho = Decimal(0)
+    logs: list[float] = []
+    priced = []
+    for b in boundaries:
+        noises = []
+        for m in b.measures:
+            mechanism: Mechanism = noise_for(b, m)
+            sensitivity = b.sensitivity(m)
+            loss = (
+                mechanism.loss(sensitivity.l1)
+                if isinstance(mechanism, Laplace)
+                else mechanism.loss(sensitivity.l2)
+            )
+            pure = None if pure is None or loss.epsilon is None else pure + loss.epsilon
+            rho += loss.rho
+            width = mechanism.half_width()
+            logs.append(math.log(max(width, 0.5)))
+            noises.append(Noise(m, mechanism, share, width))
+        cut = 0
+        if b.selects:
+            units = next(n for n in noises if n.measure is b.units)
+            part = (delta / selecting).quantize(DELTA_STEP, rounding="ROUND_FLOOR")
+            cut = threshold(units.mechanism, b.groups, part, b.floor)
+        elif b.keys:
+            cut = b.floor
+        priced.append(PricedBoundary(b, tuple(noises), cut))
+    return _Candidate(tuple(priced), Loss(pure, rho, delta), sum(logs) / len(logs))
+
+
+def _down(value: Decimal) -> Decimal:
+    return value.quantize(EPSILON_STEP, rounding="ROUND_FLOOR")
+
+
+def _protected_policies(rewritten: Rewritten) -> dict[str, tuple[Policy, PrivacyBlock]]:
+    """Datasets of the protected tables that the question touches, with their privacy blocks."""
+    analyzed = rewritten.analyzed
+    visible = analyzed.authorized.resolved.visible
+    found: dict[str, tuple[Policy, PrivacyBlock]] = {}
+    for key in analyzed.tables:
+        if visible.tables[key].protection == "open":
+            continue
+        policy = visible.datasets[key[0]]
+        if policy.privacy is None:
+            raise SandboxError(
+                ErrorCode.POLICY_REFUSED,
+                f"The policy of {policy.dataset} states no budgets.",
+                "Ask a steward to add the `privacy` block.",
+            )
+        found[policy.dataset] = (policy, policy.privacy)
+    return found
+
+
+def _accounts(rewritten: Rewritten) -> tuple[Account, ...]:
+    """The budgets that hold together: grant x dataset, project x unit, and the dataset over all projects."""
+    analyzed = rewritten.analyzed
+    grant = analyzed.authorized.admitted.grant
+    visible = analyzed.authorized.resolved.visible
+    accounts: list[Account] = []
+    for name, (_, privacy) in sorted(_protected_policies(rewritten).items()):
+        accounts.append(Account(AccountKind.GRANT_DATASET, f"{grant.grant}/{name}", _limit(grant.budget)))
+        units = {
+            t.unit.name
+            for k in analyzed.tables
+            if (t := visible.tables[k]).unit is not None
+            and t.protection == "protected"
+            and visible.datasets[k[0]].dataset == name
+        }
+        accounts += [
+            Account(AccountKind.PROJECT_UNIT, f"{grant.project}/{u}", _limit(privacy.project))
+            for u in sorted(units)
+        ]
+        accounts.append(Account(AccountKind.DATASET, name, _limit(privacy.budget)))
+    return tuple(accounts)
+
+
+def _limit(block: BudgetBlock) -> Budget:
+    return Budget(block.epsilon, block.delta)
+
+
+def _epsilon(
+    asked: Decimal | None, granted: BudgetBlock, policies: dict[str, tuple[Policy, PrivacyBlock]]
+) -> Decimal:
+    cap = min(p.question.epsilon for _, p in policies.values())
+    if asked is None:
+        return max(EPSILON_STEP, _down(min(cap, granted.epsilon / DEFAULT_PARTS)))
+    if not asked.is_finite() or asked < EPSILON_STEP or asked > 1000:
+        raise SandboxError(
+            ErrorCode.EPSILON_INVALID,
+            f"Epsilon is a number above 0, not {str(asked)[:40]}.",
+            "0.1 to 1 is usual; see the price first with --estimate.",
+        )
+    if asked > cap:
+        raise SandboxError(
+            ErrorCode.EPSILON_INVALID,
+            f"One question may spend at most epsilon {cap:f} here, not {asked:f}.",
+            "Ask with a smaller epsilon.",
+            rules=tuple(f"{d}.policy.yaml#privacy.question.epsilon" for d in sorted(policies)),
+        )
+    return _down(asked)
+
+
+def _selection_delta(
+    accounts: Sequence[Account], policies: dict[str, tuple[Policy, PrivacyBlock]]
+) -> Decimal:
+    cap = min(p.question.delta for _, p in policies.values())
+    least = min(a.limit.delta for a in accounts)
+    delta = min(cap, least / SELECTION_PARTS).quantize(DELTA_STEP, rounding="ROUND_FLOOR")
+    if delta < DELTA_STEP:
+        raise SandboxError(
+            ErrorCode.DELTA_NEEDED,
+            "The groups of this question are known to the data only; naming them needs a budget with delta.",
+            "Group by a column with public values, or ask for a grant and a policy with delta above 0.",
+        )
+    return delta

@@ -1,0 +1,107 @@
+"""Post-processing: what is computed from noisy and open tables alone. It costs nothing.
+
+Error bars of computed columns: a column e(m_0, m_1, …) of the noisy numbers m_i with half-widths h_i
+gets sqrt(sum_i d_i**2), d_i = (e(… m_i + h_i …) - e(… m_i - h_i …)) / 2: exact for one noisy number,
+first-order propagation (JCGM 100:2008, section 5.1.3) for several. It reads released numbers only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from sandbox.query.boundary import Boundary
+from sandbox.query.relations import Public, column
+from sandbox.query.typed import cast
+
+ERROR_PREFIX = "__h"
+HALF_WIDTH = "__w_"
+
+
+@dataclass(frozen=True, slots=True)
+class WithErrors:
+    """A post-processing SELECT whose half-widths follow its columns.
+
+    `noisy`: indexes of columns that depend on noise. `direct`: those that are one noisy number as it is.
+    """
+
+    tree: exp.Select
+    noisy: frozenset[int]
+    direct: Mapping[int, tuple[str, str]]
+
+
+def post_process(select: exp.Select, sources: Mapping[str, Public]) -> Public:
+    """The SELECT as it stands, over its public sources."""
+    tree = select.copy()
+    tree.set("with_", None)
+    # Aligned walk: the copy has the same FROM and JOIN items in the same order.
+    joins = tree.args.get("joins") or []
+    for holder in [*([tree.args["from_"]] if tree.args.get("from_") else []), *joins]:
+        alias = holder.this.alias_or_name
+        name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
+        holder.set("this", exp.Subquery(this=sources[alias].tree.copy(), alias=name))
+    return Public(total(tree), tuple(p.alias_or_name for p in tree.selects))
+
+
+def total(tree: exp.Select) -> exp.Select:
+    """The same SELECT with casts and divisions that give NULL where they would raise."""
+
+    def soften(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.IntDiv | exp.Mod) and not isinstance(node.expression, exp.Nullif):
+            zero = exp.Literal.number(0)
+            node.set("expression", exp.Nullif(this=exp.Paren(this=node.expression), expression=zero))
+        if type(node) is exp.Cast and not isinstance(node.this, exp.Literal | exp.Column):
+            return exp.TryCast(this=node.this, to=node.to)
+        return node
+
+    result = tree.transform(soften)
+    assert isinstance(result, exp.Select)  # noqa: S101 -- the root is no cast
+    return result
+
+
+def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
+    """Add a half-width column for each output that is computed row by row from one noisy table."""
+    tree = total(tree)
+    source = tree.args.get("from_")
+    direct_source = source.this if source is not None and isinstance(source.this, exp.Table) else None
+    boundary = next(
+        (b for b in boundaries if direct_source is not None and b.name == direct_source.name), None
+    )
+    if boundary is None:
+        noisy = frozenset(range(len(tree.selects))) if boundaries else frozenset[int]()
+        return WithErrors(tree, noisy, {})
+    measures = {m.name for m in boundary.measures}
+    found: set[int] = set()
+    direct: dict[int, tuple[str, str]] = {}
+    for i, projection in enumerate(list(tree.selects)):
+        value = projection.unalias()
+        used = sorted({c.name for c in value.find_all(exp.Column) if c.name in measures})
+        if not used:
+            continue
+        found.add(i)
+        if isinstance(value, exp.Column):
+            direct[i] = (boundary.name, value.name)
+        squares = [_square(value, name, boundary.name) for name in used]
+        sum_of_squares: exp.Expr = squares[0]
+        for square in squares[1:]:
+            sum_of_squares = exp.Add(this=sum_of_squares, expression=square)
+        alias = exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)
+        tree.select(exp.alias_(exp.Sqrt(this=sum_of_squares), alias), copy=False)
+    return WithErrors(tree, frozenset(found), direct)
+
+
+def _square(value: exp.Expr, name: str, table: str) -> exp.Expr:
+    ends = []
+    for node in (exp.Add, exp.Sub):
+        moved = exp.Paren(this=value.copy())
+        for c in list(moved.find_all(exp.Column)):
+            if c.name == name:
+                width = column(HALF_WIDTH + name, table)
+                c.replace(exp.Paren(this=node(this=cast(c.copy(), "DOUBLE"), expression=width)))
+        ends.append(exp.TryCast(this=moved, to=exp.DataType.build("DOUBLE")))
+    half = exp.Div(
+        this=exp.Paren(this=exp.Sub(this=ends[0], expression=ends[1])), expression=exp.Literal.number(2)
+    )
+    return exp.Pow(this=exp.Paren(this=half), expression=exp.Literal.number(2))

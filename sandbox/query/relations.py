@@ -1,0 +1,211 @@
+"""What stands in a FROM clause: protected rows, or public rows (open tables and noisy answers).
+
+A protected base table becomes `SELECT __unit, <shown columns> FROM <relation> WHERE <row rules>`:
+row filters and masks apply before anything that the question says (design rule), and a table of at
+most one row per unit keeps only the row of rank 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlglot import exp
+
+from sandbox.catalog.model import RANK_COLUMN, UNIT_COLUMN
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.masks import shown_as
+from sandbox.policy.types import ColumnPolicy, Kind, RowRule, Scalar, TablePolicy, Use
+from sandbox.query.typed import Typed, cast, decimal_type
+
+MOST_PUBLIC_KEYS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """Contribution bounds of one unit to a relation: rows in all, groups, rows in one group."""
+
+    rows: int
+    groups: int
+    rows_per_group: int
+
+    def joined(self, other: Contribution) -> Contribution:
+        """Bounds after joining on the unit: each row of one side meets each of the other."""
+        rows = self.rows * other.rows
+        return Contribution(
+            rows, min(rows, self.groups * other.groups), min(rows, self.rows_per_group * other.rows_per_group)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Protected rows below the private boundary. `tree` outputs the columns and `__unit`."""
+
+    tree: exp.Select
+    columns: Mapping[str, Typed]
+    unit: str
+    bound: Contribution
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """Rows that anybody may see: open tables, noisy answers, and what was made of them."""
+
+    tree: exp.Select
+    columns: tuple[str, ...]
+
+
+def relation_name(dataset: str, table: str) -> exp.Table:
+    """The placeholder of a stored table in rewritten SQL; the executor puts the real relation there."""
+    return exp.Table(this=exp.to_identifier(f"{dataset}.{table}", quoted=True))
+
+
+def column(name: str, table: str | None = None) -> exp.Column:
+    """A quoted column."""
+    return exp.column(
+        exp.to_identifier(name, quoted=True), exp.to_identifier(table, quoted=True) if table else None
+    )
+
+
+def literal(value: Scalar, policy: ColumnPolicy) -> exp.Expr:
+    """A policy's value as a typed constant.
+
+    Raises:
+        SandboxError: `policy-refused` when the value does not fit the column's kind (lint finds this first).
+
+    """
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    if isinstance(value, datetime):
+        return cast(exp.Literal.string(value.isoformat(sep=" ")), "TIMESTAMP")
+    if isinstance(value, date):
+        return cast(exp.Literal.string(value.isoformat()), "DATE")
+    if isinstance(value, str):
+        return exp.Literal.string(value)
+    number = exp.Literal.string(f"{Decimal(value):f}")
+    if policy.type is Kind.INTEGER:
+        return cast(number, "BIGINT")
+    return cast(number, decimal_type(38, policy.decimals) if policy.type is Kind.DECIMAL else "DOUBLE")
+
+
+def shown(name: str, policy: ColumnPolicy) -> exp.Expr:
+    """The raw column behind its mask; total for every stored value."""
+    raw: exp.Expr = column(name)
+    mask = policy.shown_as
+    if mask is None:
+        return raw
+    if mask.prefix is not None:
+        return exp.Left(this=raw, expression=exp.Literal.number(mask.prefix))
+    if mask.truncate is not None:
+        stamp = exp.TryCast(this=raw, to=exp.DataType.build("TIMESTAMP"))
+        cut: exp.Expr = exp.Try(this=exp.TimestampTrunc(this=stamp, unit=exp.Var(this=mask.truncate.upper())))
+        return exp.TryCast(this=cut, to=exp.DataType.build("DATE")) if policy.type is Kind.DATE else cut
+    assert mask.band is not None  # noqa: S101 -- the policy reader allows exactly one mask
+    width = exp.Literal.string(f"{mask.band:f}")
+    double = exp.Paren(this=exp.Div(this=cast(raw, "DOUBLE"), expression=cast(width, "DOUBLE")))
+    lowered = exp.Mul(this=exp.Floor(this=double), expression=cast(width.copy(), "DOUBLE"))
+    target = {
+        Kind.INTEGER: exp.DataType.build("BIGINT"),
+        Kind.DECIMAL: decimal_type(policy.digits, policy.decimals),
+    }.get(policy.type)
+    return exp.TryCast(this=lowered, to=target) if target is not None else lowered
+
+
+def condition(rule: RowRule, policy: ColumnPolicy) -> exp.Expr:
+    """A row rule on the raw column."""
+    raw = column(rule.column)
+    if rule.is_null is not None:
+        test: exp.Expr = exp.Is(this=raw, expression=exp.Null())
+        return test if rule.is_null else exp.Not(this=test)
+    if rule.one_of is not None:
+        return exp.In(this=raw, expressions=[literal(v, policy) for v in rule.one_of])
+    for value, node in (
+        (rule.equals, exp.EQ), (rule.not_equals, exp.NEQ), (rule.at_least, exp.GTE), (rule.at_most, exp.LTE),
+    ):  # fmt: skip
+        if value is not None:
+            return node(this=raw, expression=literal(value, policy))
+    raise SandboxError(
+        ErrorCode.POLICY_REFUSED, "A row rule states no condition.", "Ask a steward to mend the policy."
+    )
+
+
+def facts(policy: ColumnPolicy, links: frozenset[str], *, unit_level: bool) -> Typed:
+    """What the policy says of a column's values, as its mask shows them."""
+    p = shown_as(policy)
+    low, high = p.between if p.between is not None else (None, None)
+    number = p.type in (Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE)
+    low_number = Decimal(low) if number and isinstance(low, int | Decimal) else None
+    high_number = Decimal(high) if number and isinstance(high, int | Decimal) else None
+    keys: tuple[Scalar, ...] | None = p.values
+    if keys is None and p.type is Kind.BOOLEAN:
+        keys = (False, True)
+    if keys is None and p.type is Kind.INTEGER and p.shown_as is None and low_number is not None:
+        assert high_number is not None  # noqa: S101 -- `between` has both ends
+        if high_number - low_number < MOST_PUBLIC_KEYS:
+            keys = tuple(range(int(low_number), int(high_number) + 1))
+    return Typed(
+        exp.Null(),
+        p.type,
+        scale=p.decimals if p.type is Kind.DECIMAL else 0,
+        width=p.digits if p.type is Kind.DECIMAL else 0,
+        low=low_number,
+        high=high_number,
+        bounded=False,
+        keys=keys,
+        nullable=p.nullable or p.shown_as is not None,
+        links=links if p.shown_as is None else frozenset(),
+        unit_level=unit_level,
+    )
+
+
+def protected_table(
+    dataset: str, table: str, policy: TablePolicy, links: Mapping[str, frozenset[str]], wanted: frozenset[str]
+) -> Rows:
+    """The base relation of a protected table with the `wanted` columns (true names).
+
+    Raises:
+        SandboxError: `bounds-missing` when the policy lacks its unit or bounds (fail closed, I-6).
+
+    """
+    if policy.unit is None or policy.bounds is None:
+        raise SandboxError(
+            ErrorCode.BOUNDS_MISSING,
+            f"The policy of {dataset}.{table} states no privacy unit or contribution bounds.",
+            "Ask a steward to add `unit` and `bounds`.",
+        )
+    most = policy.bounds.rows_per_unit
+    bound = Contribution(
+        most,
+        min(most, policy.bounds.groups_per_unit or most),
+        min(most, policy.bounds.rows_per_group or most),
+    )
+    tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
+    if most == 1:
+        tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(1)))
+    tree = _base(dataset, table, policy, wanted, tests)
+    tree.select(exp.alias_(column(UNIT_COLUMN), exp.to_identifier(UNIT_COLUMN, quoted=True)), copy=False)
+    columns = {
+        name.lower(): facts(policy.columns[name], links.get(name.lower(), frozenset()), unit_level=most == 1)
+        for name in wanted
+    }
+    return Rows(tree, columns, policy.unit.name, bound)
+
+
+def open_table(dataset: str, table: str, policy: TablePolicy, wanted: frozenset[str]) -> exp.Select:
+    """What the question sees of an open table: masks and row filters applied."""
+    tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
+    return _base(dataset, table, policy, wanted, tests)
+
+
+def _base(
+    dataset: str, table: str, policy: TablePolicy, wanted: frozenset[str], tests: list[exp.Expr]
+) -> exp.Select:
+    outputs = [
+        exp.alias_(shown(name, policy.columns[name]), exp.to_identifier(name.lower(), quoted=True))
+        for name in sorted(wanted)
+        if policy.columns[name].use > Use.HIDDEN
+    ]
+    tree = exp.Select(expressions=outputs).from_(relation_name(dataset, table), copy=False)
+    return tree.where(*tests, copy=False) if tests else tree

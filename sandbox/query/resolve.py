@@ -1,0 +1,238 @@
+"""Step 2, resolve: names to the columns that the grant's policies show.
+
+Rules
+- A table is `dataset.table`, or `table` where only one dataset of the grant has it.
+- Hidden columns do not exist here: a hidden column and a misspelt one give the same refusal.
+- A CTE may not bear the name of a table that the question could mean.
+- `SELECT DISTINCT a, b` is `SELECT a, b … GROUP BY a, b`; `GROUP BY ALL` names its keys.
+- Each use of a protected column is collected with how it is used (`usages.py`), for the decision.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.schema import MappingSchema
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.decide import Usage
+from sandbox.policy.types import Kind, Policy, TablePolicy, Use
+from sandbox.query.parse import DIALECT, Parsed, place_of
+from sandbox.query.usages import TableKey, collect
+from sandbox.query.vocabulary import AGGREGATES
+
+_SQL_TYPES = {
+    Kind.INTEGER: "BIGINT", Kind.DECIMAL: "DECIMAL(18, 3)", Kind.DOUBLE: "DOUBLE", Kind.BOOLEAN: "BOOLEAN",
+    Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP", Kind.TEXT: "VARCHAR",
+}  # fmt: skip
+_RESERVED = "__"
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What the question may name: (dataset, table) in lower case to policies and true names."""
+
+    tables: Mapping[TableKey, TablePolicy]
+    datasets: Mapping[str, Policy]
+
+    def true_column(self, key: TableKey, lowered: str) -> str:
+        """The column's name as the policy writes it; SQL names are case-insensitive."""
+        for name in self.tables[key].columns:
+            if name.lower() == lowered:
+                return name
+        raise KeyError(lowered)
+
+    def true_table(self, key: TableKey) -> tuple[str, str]:
+        """(dataset, table) as the policy writes them."""
+        policy = self.datasets[key[0]]
+        return policy.dataset, next(t for t in policy.tables if t.lower() == key[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The question with every name resolved.
+
+    `output` are the names of the answer's columns, in order, as the question wrote them.
+    """
+
+    parsed: Parsed
+    tree: exp.Select
+    visible: Visible
+    usages: tuple[Usage, ...]
+    output: tuple[str, ...]
+
+
+def visible(policies: Mapping[str, Policy]) -> Visible:
+    """The tables of these datasets' policies."""
+    tables = {(d.lower(), t.lower()): table for d, p in policies.items() for t, table in p.tables.items()}
+    return Visible(tables, {d.lower(): p for d, p in policies.items()})
+
+
+def resolve(parsed: Parsed, shown: Visible) -> Resolved:
+    """Names to columns.
+
+    Raises:
+        SandboxError: `sql-name-unknown`, `sql-name-ambiguous`, `sql-unsupported`.
+
+    """
+    tree = parsed.tree.copy()
+    _refuse_reserved(tree, parsed.sql)
+    _name_tables(tree, shown, parsed.sql)
+    _name_outputs(tree)
+    _expand_distinct(tree)
+    try:
+        qualified = qualify(tree, schema=_schema(shown), dialect=DIALECT, validate_qualify_columns=True)
+    except (SqlglotError, RecursionError) as error:
+        raise _unknown_name(error, parsed, shown) from None
+    if not isinstance(qualified, exp.Select):
+        raise SandboxError(ErrorCode.SQL_UNSUPPORTED, "A question is one SELECT.", "Write SELECT … FROM ….")
+    usages = collect(qualified, shown.tables, parsed.sql)
+    named = tuple(
+        Usage(
+            *shown.true_table(u.table),
+            shown.true_column(u.table, u.column) if u.column else None,
+            u.use,
+            u.where,
+        )
+        for u in usages
+    )
+    return Resolved(parsed, qualified, shown, named, tuple(s.alias_or_name for s in qualified.selects))
+
+
+def _schema(shown: Visible) -> MappingSchema:
+    nested: dict[str, dict[str, dict[str, str]]] = {}
+    for (dataset, table), policy in shown.tables.items():
+        columns = {n: _SQL_TYPES[c.type] for n, c in policy.columns.items() if c.use > Use.HIDDEN}
+        nested.setdefault(dataset, {})[table] = columns
+    return MappingSchema(nested, dialect=DIALECT)
+
+
+def _refuse_reserved(tree: exp.Expr, sql: str) -> None:
+    for identifier in tree.find_all(exp.Identifier):
+        if identifier.name.startswith(_RESERVED):
+            raise SandboxError(
+                ErrorCode.SQL_NAME_UNKNOWN,
+                f"Names that begin with {_RESERVED} are the sandbox's own.",
+                "Choose another name.",
+                place=place_of(identifier, sql),
+            )
+
+
+def _name_tables(tree: exp.Expr, shown: Visible, sql: str) -> None:
+    """Give every table its dataset; leave CTE names alone."""
+    tables = {t for _, t in shown.tables}
+    ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    for cte in tree.find_all(exp.CTE):
+        if cte.alias.lower() in tables:
+            raise SandboxError(
+                ErrorCode.SQL_NAME_AMBIGUOUS,
+                f"The CTE {cte.alias} bears the name of a table.",
+                "Give the CTE another name.",
+                place=place_of(cte.args["alias"], sql),
+            )
+    for table in list(tree.find_all(exp.Table)):
+        if not isinstance(table.this, exp.Identifier):
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                "FROM takes tables, CTEs and subqueries, not functions.",
+                "Name a table: dataset.table.",
+                place=place_of(table, sql),
+            )
+        name, dataset = table.name.lower(), table.db.lower()
+        if not dataset and name in ctes:
+            continue
+        homes = [d for d, t in shown.tables if t == name and dataset in ("", d)]
+        if len(homes) > 1:
+            raise SandboxError(
+                ErrorCode.SQL_NAME_AMBIGUOUS,
+                f"{table.name} is in several datasets: {', '.join(sorted(homes))}.",
+                "Write dataset.table.",
+                place=place_of(table, sql),
+            )
+        if not homes:
+            known = sorted(f"{d}.{t}" for d, t in shown.tables)
+            raise SandboxError(
+                ErrorCode.SQL_NAME_UNKNOWN,
+                f"There is no table {table.name[:80]} that the grant covers.",
+                _did_you_mean(name, [t for _, t in shown.tables]) or f"The grant covers: {', '.join(known)}.",
+                place=place_of(table, sql),
+            )
+        table.set("db", exp.to_identifier(homes[0]))
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=table.this.copy()))
+
+
+def _name_outputs(tree: exp.Select) -> None:
+    """Name unnamed outputs by their own text, as DuckDB does, so that answers read well."""
+    taken: set[str] = set()
+    for i, item in enumerate(tree.expressions):
+        if isinstance(item, exp.Alias | exp.Star) or (
+            isinstance(item, exp.Column) and isinstance(item.this, exp.Star)
+        ):
+            continue
+        name = item.name if isinstance(item, exp.Column) else item.sql(DIALECT).lower()[:60]
+        while name.lower() in taken:
+            name += "_"
+        taken.add(name.lower())
+        if not isinstance(item, exp.Column) or name != item.name:
+            tree.expressions[i].replace(exp.alias_(item.copy(), exp.to_identifier(name, quoted=True)))
+
+
+def _expand_distinct(tree: exp.Expr) -> None:
+    for select in tree.find_all(exp.Select):
+        group = select.args.get("group")
+        if select.args.get("distinct"):
+            if group or any(_has_aggregate(e) for e in select.expressions):
+                raise SandboxError(
+                    ErrorCode.SQL_UNSUPPORTED,
+                    "DISTINCT beside aggregates is not supported.",
+                    "Drop DISTINCT.",
+                )
+            select.set("distinct", None)
+            select.set("group", exp.Group(all=True))
+            group = select.args["group"]
+        if group is not None and group.args.get("all"):
+            keys = [e.unalias().copy() for e in select.expressions if not _has_aggregate(e)]
+            select.set("group", exp.Group(expressions=keys) if keys else None)
+
+
+def _has_aggregate(node: exp.Expr) -> bool:
+    return any(type(n) in AGGREGATES for n in node.walk())
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _unknown_name(error: Exception, parsed: Parsed, shown: Visible) -> SandboxError:
+    """One refusal for hidden, absent and misspelt columns."""
+    found = re.search(r"[Cc]olumn '\"?([^'\"]+)\"?'", str(error)) or re.search(
+        r"column: \"?([^\"]+)\"?", str(error)
+    )
+    name = found.group(1).split(".")[-1] if found else ""
+    columns = sorted({c for t in shown.tables.values() for c, p in t.columns.items() if p.use > Use.HIDDEN})
+    if "ambiguous" in str(error).lower():
+        return SandboxError(
+            ErrorCode.SQL_NAME_AMBIGUOUS, f"The column {name} is in several tables.", "Write table.column."
+        )
+    place = None
+    for column in parsed.tree.find_all(exp.Column):
+        if column.name.lower() == name.lower():
+            place = place_of(column, parsed.sql)
+            break
+    what = (
+        f"There is no column {name[:80]} that you may use here." if name else "A name could not be resolved."
+    )
+    return SandboxError(
+        ErrorCode.SQL_NAME_UNKNOWN,
+        what,
+        _did_you_mean(name.lower(), [c.lower() for c in columns]) or "List the columns: sandbox datasets.",
+        place=place,
+    )

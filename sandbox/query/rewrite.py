@@ -1,0 +1,237 @@
+"""Step 5, rewrite: each private boundary to one SELECT of exact, bounded integers per group.
+
+Per unit first: `SELECT __unit, keys, COUNT(*), SUM(a0) … GROUP BY __unit, keys`; then each unit's part is
+clamped, and the parts are summed per group. Files are clustered by `__unit`, so the first pass is
+nearly free. Where a unit has at most one row there is no first pass. Where a unit may touch more groups
+than its bound, it keeps those of least hash: a choice that depends on its own rows alone.
+
+Public keys: every combination appears, with 0 where no row has it. Order never depends on rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from sandbox.catalog.model import UNIT_COLUMN
+from sandbox.policy.types import Kind, Scalar
+from sandbox.query.analyze import Analyzed
+from sandbox.query.boundary import Boundary, Key, Measure, Measures
+from sandbox.query.parse import DIALECT
+from sandbox.query.relations import column
+from sandbox.query.typed import cast, decimal_type
+
+SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
+NO_GROUP = "__none"
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """The SELECT of one boundary, over stored relations by their placeholder names."""
+
+    boundary: Boundary
+    tree: exp.Select
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Everything that will run: nothing in it is text that a person wrote."""
+
+    analyzed: Analyzed
+    exact: tuple[Exact, ...]
+    fingerprint: str
+
+
+def rewrite(analyzed: Analyzed) -> Rewritten:
+    """Boundaries to SELECTs; `fingerprint` names the normalised question (the same for the same meaning)."""
+    exact = tuple(Exact(b, bounded_select(b)) for b in analyzed.boundaries)
+    parts = [e.tree.sql(DIALECT) + repr((e.boundary.floor, e.boundary.groups)) for e in exact]
+    parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
+    parts.append(analyzed.post.sql(DIALECT))
+    return Rewritten(analyzed, exact, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
+
+
+def bounded_select(boundary: Boundary) -> exp.Select:
+    """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
+    per_group = _once(boundary) if boundary.once else _per_unit(boundary)
+    if not boundary.keys:
+        return per_group
+    if boundary.domain is None:
+        order = [exp.Ordered(this=column(k.name), nulls_first=False) for k in boundary.keys]
+        per_group.set("order", exp.Order(expressions=order))
+        return per_group
+    return _complete(boundary, per_group)
+
+
+def _once(boundary: Boundary) -> exp.Select:
+    """At most one row per unit: clamp each row's part and sum."""
+    outputs = [exp.alias_(column(k.name), exp.to_identifier(k.name, quoted=True)) for k in boundary.keys]
+    for m in boundary.measures:
+        if m.kind in (Measures.UNITS, Measures.ROWS):
+            total: exp.Expr = exp.Count(this=exp.Star())
+        elif m.kind is Measures.VALUES:
+            total = exp.Count(this=column(_argument(m)))
+        else:
+            total = exp.Sum(this=_clamp(_in_units(column(_argument(m)), m), m))
+        outputs.append(exp.alias_(_saturate(total, m), exp.to_identifier(m.name, quoted=True)))
+    tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    return tree.group_by(*(column(k.name) for k in boundary.keys), copy=False)
+
+
+def _per_unit(boundary: Boundary) -> exp.Select:
+    """Two passes: per unit and group, then per group."""
+    keys = [column(k.name) for k in boundary.keys]
+    first: list[exp.Expr] = [column(UNIT_COLUMN), *keys]
+    for m in boundary.measures:
+        if m.kind is Measures.UNITS:
+            continue
+        if m.kind is Measures.ROWS:
+            part: exp.Expr = exp.Count(this=exp.Star())
+        elif m.kind is Measures.VALUES:
+            part = exp.Count(this=column(_argument(m)))
+        else:
+            part = _in_units(exp.Sum(this=column(_argument(m))), m)
+        first.append(exp.alias_(part, exp.to_identifier(m.name, quoted=True)))
+    units = exp.Select(expressions=first).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    if boundary.limit_groups and boundary.domain is not None:
+        for key, values in zip(boundary.keys, boundary.domain, strict=True):
+            units.where(_in_domain(key, values), copy=False)
+    units.group_by(column(UNIT_COLUMN), *keys, copy=False)
+    if boundary.limit_groups:
+        units = _limited(boundary, units)
+    second: list[exp.Expr] = list(keys)
+    for m in boundary.measures:
+        total: exp.Expr = exp.Count(this=exp.Star())
+        if m.kind is not Measures.UNITS:
+            total = exp.Sum(this=_clamp(column(m.name), m))
+        second.append(exp.alias_(_saturate(total, m), exp.to_identifier(m.name, quoted=True)))
+    tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
+    return tree.group_by(*keys, copy=False) if keys else tree
+
+
+def _limited(boundary: Boundary, units: exp.Select) -> exp.Select:
+    """Keep, of each unit, the groups of least hash."""
+    texts = [
+        exp.Coalesce(this=cast(column(k.name), "VARCHAR"), expressions=[exp.Literal.string(NO_GROUP)])
+        for k in boundary.keys
+    ]
+    hashed = exp.Anonymous(this="hash", expressions=[column(UNIT_COLUMN), *texts])
+    rank = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[column(UNIT_COLUMN)],
+        order=exp.Order(
+            expressions=[exp.Ordered(this=e) for e in (hashed, *(column(k.name) for k in boundary.keys))]
+        ),
+    )
+    outer = exp.Select(expressions=[exp.Star()]).from_(_named(units, "g"), copy=False)
+    outer.set("qualify", exp.Qualify(this=exp.LTE(this=rank, expression=exp.Literal.number(boundary.groups))))
+    return outer
+
+
+def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
+    """Every combination of public keys, in the policy's order, with 0 where no row has it."""
+    assert boundary.domain is not None  # noqa: S101 -- only called for public keys
+    outputs: list[exp.Expr] = []
+    tree = exp.Select()
+    same: list[exp.Expr] = []
+    order: list[exp.Expr] = []
+    for key, values in zip(boundary.keys, boundary.domain, strict=True):
+        table = f"d_{key.name}"
+        rows = [
+            exp.Tuple(expressions=[exp.Literal.number(i), key_literal(v, key)]) for i, v in enumerate(values)
+        ]
+        names = [exp.to_identifier(n, quoted=True) for n in ("i", key.name)]
+        source = exp.Values(
+            expressions=rows, alias=exp.TableAlias(this=exp.to_identifier(table), columns=names)
+        )
+        tree = tree.join(source, join_type="CROSS", copy=False) if outputs else tree.from_(source, copy=False)
+        outputs.append(exp.alias_(column(key.name, table), exp.to_identifier(key.name, quoted=True)))
+        same.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, "e")))
+        order.append(exp.Ordered(this=column("i", table), nulls_first=False))
+    for m in boundary.measures:
+        zero = cast(exp.Literal.number(0), _type(m))
+        value = exp.Coalesce(this=column(m.name, "e"), expressions=[zero])
+        outputs.append(exp.alias_(value, exp.to_identifier(m.name, quoted=True)))
+    tree.set("expressions", outputs)
+    tree = tree.join(_named(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
+    tree.set("order", exp.Order(expressions=order))
+    return tree
+
+
+def _in_domain(key: Key, values: tuple[Scalar | None, ...]) -> exp.Expr:
+    test: exp.Expr = exp.In(
+        this=column(key.name), expressions=[key_literal(v, key) for v in values if v is not None]
+    )
+    if None in values:
+        test = exp.Or(this=test, expression=exp.Is(this=column(key.name), expression=exp.Null()))
+    return exp.Paren(this=test)
+
+
+def key_literal(value: Scalar | None, key: Key) -> exp.Expr:
+    """A public key as a constant of its column's type."""
+    t = key.typed
+    types = {
+        Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP",
+        Kind.TEXT: "VARCHAR",
+    }  # fmt: skip
+    to = (
+        decimal_type(t.width, t.scale)
+        if t.kind is Kind.DECIMAL
+        else exp.DataType.build(types[t.kind or Kind.TEXT])
+    )
+    if value is None:
+        return cast(exp.Null(), to)
+    if isinstance(value, bool):
+        return exp.Boolean(this=value)
+    return cast(exp.Literal.string(str(value)), to)
+
+
+def _argument(m: Measure) -> str:
+    assert m.argument is not None  # noqa: S101 -- sums and counts of values have one
+    return m.argument
+
+
+def _type(m: Measure) -> exp.DataType:
+    return decimal_type(38, m.scale) if m.decimal else exp.DataType.build("BIGINT")
+
+
+def _in_units(value: exp.Expr, m: Measure) -> exp.Expr:
+    """A sum in the measure's own fixed point (a DECIMAL loses decimals that lie below the noise)."""
+    return cast(value, decimal_type(38, m.scale)) if m.decimal else cast(value, "HUGEINT")
+
+
+def _bound(units: int, m: Measure) -> exp.Expr:
+    text = f"{exp_scaled(units, m.scale if m.decimal else 0)}"
+    return cast(exp.Literal.string(text), decimal_type(38, m.scale) if m.decimal else "HUGEINT")
+
+
+def exp_scaled(units: int, scale: int) -> str:
+    """`units` x 10**-scale as plain decimal text."""
+    digits = str(abs(units)).rjust(scale + 1, "0")
+    sign = "-" if units < 0 else ""
+    return f"{sign}{digits[:-scale]}.{digits[-scale:]}" if scale else f"{sign}{digits}"
+
+
+def _clamp(value: exp.Expr, m: Measure) -> exp.Expr:
+    """Hold one unit's part within [low, high]; NULL (no value at all) is 0, which lies within."""
+    known = exp.Coalesce(this=value, expressions=[_bound(0, m)])
+    return exp.Least(
+        this=exp.Greatest(this=known, expressions=[_bound(m.low, m)]), expressions=[_bound(m.high, m)]
+    )
+
+
+def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
+    """A group's total as the measure's type, held within ±4e18 units: 1-Lipschitz, so sensitivity stays."""
+    if m.kind is Measures.UNITS:
+        return total
+    known = exp.Coalesce(this=total, expressions=[_bound(0, m)])
+    held = exp.Least(
+        this=exp.Greatest(this=known, expressions=[_bound(-SATURATED, m)]), expressions=[_bound(SATURATED, m)]
+    )
+    return cast(held, _type(m))
+
+
+def _named(tree: exp.Select, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))

@@ -1,0 +1,46 @@
+"""Step 11, settle: the outcome and the stored answer in one transaction; nothing is refunded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from sandbox.audit.event import Event, EventKind
+from sandbox.identity import Actor
+from sandbox.privacy.ledger import Ledger
+from sandbox.query.charge import Charged
+from sandbox.query.postprocess import Processed, joined
+from sandbox.query.stored import encode, save
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An answered question; `leaf` is its settlement in the log."""
+
+    charged: Charged
+    processed: Processed
+    leaf: int
+
+
+def settle(charged: Charged, processed: Processed, key: str, actor: Actor, ledger: Ledger) -> Settled:
+    """Log the outcome and keep the answer."""
+    resolved = charged.priced.rewritten.analyzed.authorized.resolved
+    body = encode(joined(processed, resolved.output))
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    facts: Mapping[str, str] = {"question": charged.question, "outcome": "answered", "answer_digest": digest}
+    event = Event(EventKind.QUESTION_SETTLED, actor, facts)
+
+    def keep(connection: sa.Connection) -> None:
+        save(connection, charged.question, key, charged.priced, body)
+
+    settlement = ledger.settle(charged.question, "answered", event, also=keep)
+    return Settled(charged, processed, settlement.leaf)
+
+
+def fail(charged: Charged, actor: Actor, ledger: Ledger) -> None:
+    """Log that a charged question could not be answered. It stays charged (invariant I-3)."""
+    facts = {"question": charged.question, "outcome": "failed"}
+    ledger.settle(charged.question, "failed", Event(EventKind.QUESTION_SETTLED, actor, facts))

@@ -1,0 +1,106 @@
+"""Stored answers: the same question asked again costs nothing, because it returns the same answer.
+
+Same: the same normalised question over the same versions of the data, asked by the same grant (or by any
+grant, where every policy shares answers), for no more epsilon than the stored answer was paid with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from sandbox.audit.store import Store, metadata
+from sandbox.catalog.model import TableVersion
+from sandbox.privacy.loss import EPSILON_STEP
+from sandbox.query.price import Priced
+
+answers_table = sa.Table(
+    "question_answer",
+    metadata,
+    sa.Column("question", sa.String, primary_key=True),
+    sa.Column("key", sa.String, index=True, nullable=False),
+    sa.Column("epsilon", sa.BigInteger, nullable=False),
+    sa.Column("mechanism", sa.String, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer that was paid for with `epsilon`; `body` is one Arrow stream of columns and half-widths."""
+
+    question: str
+    epsilon: Decimal
+    mechanism: str
+    body: bytes
+
+    @property
+    def table(self) -> pa.Table:
+        """Columns `c<i>` and half-widths `__h<i>`."""
+        return pa.ipc.open_stream(self.body).read_all()
+
+    @property
+    def digest(self) -> str:
+        """As the log names it."""
+        return f"sha256:{hashlib.sha256(self.body).hexdigest()}"
+
+
+def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
+    """What makes two questions the same."""
+    analyzed = priced.rewritten.analyzed
+    admitted = analyzed.authorized.admitted
+    visible = analyzed.authorized.resolved.visible
+    shared = all(
+        (p := visible.datasets[d].privacy) is not None and p.share_answers
+        for d in {k[0] for k in analyzed.tables}
+    )
+    whose = "*" if shared else admitted.grant.grant
+    files = [f"{v.id}:{f.digest}" for _, v in sorted(versions.items()) for f in v.files]
+    names = list(analyzed.authorized.resolved.output)
+    text = json.dumps([priced.rewritten.fingerprint, files, whose, names])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def find(store: Store, key: str, epsilon: Decimal) -> StoredAnswer | None:
+    """The stored answer of this key that was paid with at least `epsilon`; the dearest if there are several."""
+    wanted = (
+        sa.select(answers_table)
+        .where(answers_table.c.key == key, answers_table.c.epsilon >= _steps(epsilon))
+        .order_by(answers_table.c.epsilon.desc(), answers_table.c.question)
+        .limit(1)
+    )
+    with store.read() as connection:
+        row = connection.execute(wanted).one_or_none()
+    if row is None:
+        return None
+    return StoredAnswer(row.question, row.epsilon * EPSILON_STEP, row.mechanism, row.body)
+
+
+def encode(table: pa.Table) -> bytes:
+    """The answer as one Arrow stream; its SHA-256 is the digest in the log."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def save(connection: sa.Connection, question: str, key: str, priced: Priced, body: bytes) -> None:
+    """Keep an answer, in the transaction that settles its question."""
+    row = {
+        "question": question,
+        "key": key,
+        "epsilon": _steps(priced.epsilon),
+        "mechanism": "gaussian" if priced.loss.epsilon is None else "laplace",
+        "body": body,
+    }
+    connection.execute(answers_table.insert().values(**row))
+
+
+def _steps(epsilon: Decimal) -> int:
+    return int(epsilon / EPSILON_STEP)

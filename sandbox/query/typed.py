@@ -1,0 +1,167 @@
+"""Scalar expressions with what is publicly known of their values.
+
+A `Typed` pairs a *total* DuckDB expression (no row value can make it raise) with facts that follow
+from the policy alone: kind, fixed-point scale, bounds, public keys. Interval arithmetic proves that
+exact arithmetic cannot overflow; where it cannot be proved, the question is refused.
+
+Numbers
+- `integer` is BIGINT and stays within ±2**62. `decimal` is DECIMAL(width, scale), width <= 38.
+- DuckDB types DECIMAL arithmetic by the operands' widths, but caps the width at 18 (and then checks
+  for overflow at run time) when both fit 64 bits; a wide result is forced to 128 bits by a cast first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind, Scalar
+
+INTEGER_LIMIT = Decimal(2**62)
+MAX_WIDTH = 38
+NATIVE_WIDTH = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One scalar expression.
+
+    Attributes:
+        sql: total DuckDB expression.
+        kind: kind of value; None for a bare NULL.
+        scale: decimals of an exact number.
+        width: digits of the DECIMAL type that `sql` has (0 for other kinds).
+        low, high: public bounds, inclusive, of a number; None when unknown.
+        bounded: whether `sql` itself never leaves [low, high]; if not, clamp before arithmetic.
+        keys: public keys in order, NULL excluded; None when only the data knows them.
+        nullable: whether NULL can occur.
+        links: identities for joining: `unit:<name>`, or `dataset.table.column` of a foreign key's target.
+        unit_level: whether it is the same for all rows of one unit.
+
+    """
+
+    sql: exp.Expr
+    kind: Kind | None
+    scale: int = 0
+    width: int = 0
+    low: Decimal | None = None
+    high: Decimal | None = None
+    bounded: bool = True
+    keys: tuple[Scalar, ...] | None = None
+    nullable: bool = True
+    links: frozenset[str] = frozenset()
+    unit_level: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is an exact number."""
+        return self.kind in (Kind.INTEGER, Kind.DECIMAL)
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a number."""
+        return self.exact or self.kind is Kind.DOUBLE
+
+    def at(self, sql: exp.Expr) -> Typed:
+        """The same facts for the same value, read from another place."""
+        return replace(self, sql=sql)
+
+
+def digits(low: Decimal, high: Decimal, scale: int) -> int:
+    """Least width of DECIMAL(width, scale) that holds every value of [low, high]."""
+    units = int(
+        (max(abs(low), abs(high)) * (Decimal(10) ** scale)).to_integral_value(rounding="ROUND_CEILING")
+    )
+    return max(len(str(units)), scale, 1)
+
+
+def decimal_type(width: int, scale: int) -> exp.DataType:
+    """DECIMAL(width, scale)."""
+    return exp.DataType.build(f"DECIMAL({width}, {scale})", dialect="duckdb")
+
+
+def cast(tree: exp.Expr, to: exp.DataType | str) -> exp.Cast:
+    """CAST(tree AS to); only where it provably cannot fail."""
+    kind = exp.DataType.build(to, dialect="duckdb") if isinstance(to, str) else to
+    return exp.Cast(this=tree, to=kind)
+
+
+def number_literal(value: Decimal) -> Typed:
+    """A constant: exact when it fits 18 digits, else a DOUBLE."""
+    if value == value.to_integral_value() and abs(value) < INTEGER_LIMIT:
+        tree: exp.Expr = cast(_literal(Decimal(int(value))), "BIGINT")
+        return Typed(tree, Kind.INTEGER, low=value, high=value, nullable=False, unit_level=True)
+    scale = max(0, -int(value.as_tuple().exponent))
+    width = digits(value, value, scale)
+    if width > NATIVE_WIDTH:
+        return Typed(
+            cast(exp.Literal.string(str(value)), "DOUBLE"),
+            Kind.DOUBLE, low=value, high=value, nullable=False, unit_level=True,
+        )  # fmt: skip
+    tree = cast(_literal(value), decimal_type(width, scale))
+    return Typed(tree, Kind.DECIMAL, scale, width, value, value, nullable=False, unit_level=True)
+
+
+def _literal(value: Decimal) -> exp.Expr:
+    text = exp.Literal.number(f"{abs(value):f}")
+    return exp.Paren(this=exp.Neg(this=text)) if value < 0 else text
+
+
+def clamped(t: Typed) -> Typed:
+    """`t` held within its public bounds, ready for arithmetic. NULL stays NULL; NaN becomes `high`.
+
+    Raises:
+        SandboxError: `bounds-missing` for an exact number without bounds.
+
+    """
+    if t.low is None or t.high is None:
+        if not t.exact:
+            return t
+        raise SandboxError(
+            ErrorCode.BOUNDS_MISSING,
+            f"{t.sql.sql('duckdb')} has no public bounds, so arithmetic on it has no proven range.",
+            "Ask a steward for `between` on the column, or bound it yourself: LEAST(GREATEST(x, low), high).",
+        )
+    if t.bounded:
+        return t
+    low, high = _bound(t, t.low), _bound(t, t.high)
+    tree: exp.Expr = exp.Case(
+        ifs=[
+            exp.If(this=exp.LT(this=t.sql.copy(), expression=low.copy()), true=low),
+            exp.If(this=exp.GT(this=t.sql.copy(), expression=high.copy()), true=high),
+        ],
+        default=t.sql.copy(),
+    )
+    width = t.width
+    if t.kind is Kind.DECIMAL:
+        width = min(t.width, digits(t.low, t.high, t.scale))
+        tree = cast(tree, decimal_type(width, t.scale))
+    return replace(t, sql=tree, width=width, bounded=True)
+
+
+def _bound(t: Typed, value: Decimal) -> exp.Expr:
+    if t.kind is Kind.INTEGER:
+        return cast(_literal(value), "BIGINT")
+    if t.kind is Kind.DECIMAL:
+        return cast(_literal(value), decimal_type(max(t.width, digits(value, value, t.scale)), t.scale))
+    return cast(_literal(value), "DOUBLE")
+
+
+def as_decimal(t: Typed) -> Typed:
+    """An exact, bounded number as DECIMAL."""
+    if t.kind is Kind.DECIMAL:
+        return t
+    assert t.low is not None  # noqa: S101 -- callers clamp first
+    assert t.high is not None  # noqa: S101
+    width = digits(t.low, t.high, 0)
+    return replace(t, sql=cast(t.sql, decimal_type(width, 0)), kind=Kind.DECIMAL, width=width, scale=0)
+
+
+def as_double(t: Typed) -> Typed:
+    """A number as DOUBLE (never raises)."""
+    if t.kind is Kind.DOUBLE:
+        return t
+    return replace(t, sql=cast(t.sql, "DOUBLE"), kind=Kind.DOUBLE, width=0, scale=0)

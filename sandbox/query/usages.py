@@ -1,0 +1,159 @@
+"""How a question uses each protected or open column: what the policy decides on.
+
+The use of a column is set by the construct around it, going outward, also through subqueries:
+a condition is `filter`, a group key `group_by`, COUNT `count_distinct_only`, SUM and AVG `sum_mean`,
+an equality of two units `join_only`, and a value that reaches the answer as it is `open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from sandbox.errors import Place
+from sandbox.policy.types import TablePolicy, Use
+from sandbox.query.parse import place_of
+from sandbox.query.vocabulary import AGGREGATES
+
+TableKey = tuple[str, str]
+Origin = tuple[TableKey, str]
+Columns = Mapping[str, frozenset[Origin]]
+
+_PREDICATES = (
+    exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In,
+    exp.Between, exp.Like, exp.ILike, exp.StartsWith, exp.EndsWith, exp.Contains,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnUsage:
+    """One use of one column (`column` None: the table itself), in lower-case names."""
+
+    table: TableKey
+    column: str | None
+    use: Use
+    where: Place | None
+
+
+def collect(tree: exp.Select, tables: Mapping[TableKey, TablePolicy], sql: str) -> tuple[ColumnUsage, ...]:
+    """Every use in a qualified tree."""
+    walk = _Walk(tables, sql, [])
+    output = walk.select(tree, {})
+    for projection in tree.selects:
+        # Values that reach the answer as they are. For protected tables step 4 refuses them all.
+        origins = output[projection.alias_or_name]
+        walk.use(frozenset(o for o in origins if tables[o[0]].protection == "open"), Use.OPEN, projection)
+    return tuple(walk.found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    tables: Mapping[TableKey, TablePolicy]
+    sql: str
+    found: list[ColumnUsage]
+
+    def use(self, origins: frozenset[Origin], use: Use, node: exp.Expr) -> None:
+        where = place_of(node, self.sql)
+        self.found.extend(ColumnUsage(table, column, use, where) for table, column in sorted(origins))
+
+    def select(self, select: exp.Select, outer: Mapping[str, Columns]) -> Columns:
+        """Origins of a SELECT's outputs; records every use inside it."""
+        ctes = dict(outer)
+        with_ = select.args.get("with_")
+        for cte in with_.expressions if with_ else ():
+            ctes[cte.alias] = self.select(cte.this, ctes)
+        scope: dict[str, Columns] = {}
+        joins = select.args.get("joins") or []
+        from_ = select.args.get("from_")
+        for source in [*([from_.this] if from_ else []), *(j.this for j in joins)]:
+            scope[source.alias_or_name] = self._source(source, ctes)
+        for join in joins:
+            if join.args.get("on"):
+                self._condition(join.args["on"], scope)
+        if select.args.get("where"):
+            self._condition(select.args["where"].this, scope)
+        group = select.args.get("group")
+        for key in group.expressions if group else ():
+            self.use(self._value(key, scope), Use.GROUP_BY, key)
+        if select.args.get("having"):
+            self._value(select.args["having"].this, scope)
+        aggregated = group is not None or any(self._has_aggregate(e) for e in select.selects)
+        for ordered in select.args["order"].expressions if select.args.get("order") else ():
+            origins = self._value(ordered.this, scope)
+            if not aggregated:
+                self.use(origins, Use.FILTER, ordered)
+        outputs: dict[str, frozenset[Origin]] = {}
+        for projection in select.selects:
+            origins = self._value(projection.unalias(), scope)
+            outputs[projection.alias_or_name] = frozenset() if aggregated else origins
+            if aggregated:
+                self.use(origins, Use.GROUP_BY, projection)
+        return outputs
+
+    def _source(self, source: exp.Expr, ctes: Mapping[str, Columns]) -> Columns:
+        if isinstance(source, exp.Subquery):
+            return self.select(source.this, ctes)
+        assert isinstance(source, exp.Table)  # noqa: S101 -- the vocabulary has no other sources
+        if not source.db:
+            return ctes.get(source.name, {})
+        key = (source.db.lower(), source.name.lower())
+        self.found.append(ColumnUsage(key, None, Use.COUNT_DISTINCT_ONLY, place_of(source, self.sql)))
+        return {c.lower(): frozenset({(key, c.lower())}) for c in self.tables[key].columns}
+
+    def _condition(self, node: exp.Expr, scope: Mapping[str, Columns]) -> None:
+        self.use(self._value(node, scope), Use.FILTER, node)
+
+    def _value(self, node: exp.Expr, scope: Mapping[str, Columns]) -> frozenset[Origin]:
+        """Origins whose values flow through `node`; uses inside it are recorded on the way."""
+        if isinstance(node, exp.Column):
+            return scope.get(node.table, {}).get(node.name.lower(), frozenset())
+        if isinstance(node, exp.EQ) and self._joins_units(node, scope):
+            for side in (node.left, node.right):
+                self.use(self._value(side, scope), Use.JOIN_ONLY, side)
+            return frozenset()
+        parts = [self._value(child, scope) for child in node.iter_expressions()]
+        origins = frozenset().union(*parts)
+        if isinstance(node, _PREDICATES):
+            self.use(origins, Use.FILTER, node)
+            return frozenset()
+        if type(node) in AGGREGATES:
+            self.use(origins, Use.COUNT_DISTINCT_ONLY if isinstance(node, exp.Count) else Use.SUM_MEAN, node)
+            return frozenset()
+        if isinstance(node, exp.Filter | exp.Where):
+            self.use(origins, Use.FILTER, node)
+            return frozenset()
+        return origins
+
+    def _joins_units(self, node: exp.EQ, scope: Mapping[str, Columns]) -> bool:
+        """Whether both sides are the unit's column, or a foreign key that leads to it and its target."""
+        if not (isinstance(node.left, exp.Column) and isinstance(node.right, exp.Column)):
+            return False
+        left, right = (self._value(side, scope) for side in (node.left, node.right))
+        links = [frozenset().union(*(self._links(o) for o in side)) for side in (left, right)]
+        return bool(links[0] & links[1])
+
+    def _links(self, origin: Origin) -> frozenset[str]:
+        (dataset, table), column = origin
+        return links_of(self.tables, (dataset, table), column)
+
+    @staticmethod
+    def _has_aggregate(node: exp.Expr) -> bool:
+        return any(type(n) in AGGREGATES for n in node.walk())
+
+
+def links_of(tables: Mapping[TableKey, TablePolicy], key: TableKey, column: str) -> frozenset[str]:
+    """Identities by which a column joins without leaving its unit (see `typed.Typed.links`)."""
+    unit = tables[key].unit
+    links: set[str] = set()
+    if unit is not None and unit.column is not None and unit.column.lower() == column:
+        links.add(f"unit:{unit.name}")
+    if unit is not None and unit.through is not None and unit.through.column.lower() == column:
+        links.add(f"{key[0]}.{unit.through.references.lower()}")
+    own = f"{key[0]}.{key[1]}.{column}"
+    for (dataset, _), table in tables.items():
+        through = table.unit.through if table.unit is not None else None
+        if through is not None and dataset == key[0] and f"{dataset}.{through.references.lower()}" == own:
+            links.add(own)
+    return frozenset(links)

@@ -1,0 +1,138 @@
+"""The closed vocabulary of questions: which constructs and functions may occur at all.
+
+Everything that is not listed here is refused before anything else looks at it. A listed function
+still needs a lowering rule (`expressions.py`) where it meets protected rows; above the private
+boundary it runs on noisy or public tables as it is.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+STRUCTURE: frozenset[type] = frozenset(
+    {
+        exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered,
+        exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias, exp.Column,
+        exp.Identifier, exp.Alias, exp.Star, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple,
+        exp.Distinct, exp.Filter, exp.Interval, exp.Var, exp.DataType, exp.DataTypeParam, exp.Cast,
+        exp.TryCast,
+    }
+)  # fmt: skip
+
+OPERATORS: frozenset[type] = frozenset(
+    {
+        exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ,
+        exp.NullSafeNEQ, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Add, exp.Sub, exp.Mul,
+        exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.DPipe, exp.Case, exp.If,
+    }
+)  # fmt: skip
+
+SCALARS: frozenset[type] = frozenset(
+    {
+        exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Abs, exp.Sign, exp.Round, exp.Floor, exp.Ceil,
+        exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Lower, exp.Upper, exp.Length, exp.Substring, exp.Left,
+        exp.Right, exp.Trim, exp.Concat, exp.StartsWith, exp.EndsWith, exp.Contains, exp.Year, exp.Quarter,
+        exp.Month, exp.Day, exp.Week, exp.DayOfWeek, exp.DayOfYear, exp.Hour, exp.Extract,
+        exp.TimestampTrunc, exp.DateTrunc,
+    }
+)  # fmt: skip
+
+AGGREGATES: frozenset[type] = frozenset({exp.Count, exp.Sum, exp.Avg})
+
+ALLOWED: frozenset[type] = STRUCTURE | OPERATORS | SCALARS | AGGREGATES
+
+# Parts that a construct may have here; any other part (PIVOT, SAMPLE, INTO, RECURSIVE, …) is refused.
+PARTS: dict[type, frozenset[str]] = {
+    exp.Select: frozenset(
+        {
+            "with_",
+            "expressions",
+            "from_",
+            "joins",
+            "where",
+            "group",
+            "having",
+            "order",
+            "limit",
+            "offset",
+            "distinct",
+        }
+    ),
+    exp.Subquery: frozenset({"this", "alias"}),
+    exp.Table: frozenset({"this", "alias", "db"}),
+    exp.Column: frozenset({"this", "table", "db"}),
+    exp.Join: frozenset({"this", "on", "side", "kind", "using"}),
+    exp.Group: frozenset({"expressions", "all"}),
+    exp.Distinct: frozenset({"expressions"}),
+    exp.Star: frozenset(),
+    exp.With: frozenset({"expressions"}),
+    exp.CTE: frozenset({"this", "alias"}),
+    exp.Limit: frozenset({"expression"}),
+    exp.In: frozenset({"this", "expressions"}),
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.TryCast: frozenset({"this", "to", "requires_string"}),
+    exp.DataType: frozenset({"this", "expressions", "nested"}),
+    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+    exp.Trim: frozenset({"this"}),
+    exp.Week: frozenset({"this"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Round: frozenset({"this", "decimals"}),
+    exp.Ceil: frozenset({"this"}),
+    exp.Floor: frozenset({"this"}),
+    exp.Length: frozenset({"this"}),
+}
+
+_INSTEAD: dict[str, str] = {
+    "UNION": "Ask the parts as questions of their own.",
+    "WINDOW": "Aggregate first; order and limit the answer with ORDER BY and LIMIT.",
+    "QUANTILE": "Use AVG, or counts in bands: GROUP BY a column that the policy shows in bands.",
+    "SUBQUERY": "Write it as a join on the unit, or as a CTE.",
+}
+
+_HINTS: dict[type, str] = {
+    exp.Union: _INSTEAD["UNION"],
+    exp.Except: _INSTEAD["UNION"],
+    exp.Intersect: _INSTEAD["UNION"],
+    exp.Window: _INSTEAD["WINDOW"],
+    exp.Qualify: _INSTEAD["WINDOW"],
+    exp.Median: _INSTEAD["QUANTILE"],
+    exp.Quantile: _INSTEAD["QUANTILE"],
+    exp.PercentileCont: _INSTEAD["QUANTILE"],
+    exp.PercentileDisc: _INSTEAD["QUANTILE"],
+    exp.Min: _INSTEAD["QUANTILE"],
+    exp.Max: _INSTEAD["QUANTILE"],
+    exp.Exists: _INSTEAD["SUBQUERY"],
+    exp.Any: _INSTEAD["SUBQUERY"],
+}
+
+
+def spoken_name(node: exp.Expr) -> str:
+    """The name under which a person knows this construct."""
+    if isinstance(node, exp.Anonymous):
+        return str(node.this)[:64]
+    if isinstance(node, exp.Func):
+        return node.sql_name()
+    return type(node).__name__.upper()
+
+
+def instead_of(node: exp.Expr) -> str:
+    """What is supported instead of `node`, as one sentence."""
+    for kind, hint in _HINTS.items():
+        if isinstance(node, kind):
+            return hint
+    if isinstance(node, exp.Func):
+        names = sorted(t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func))
+        return "Supported functions: " + ", ".join(names) + "."
+    return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH, FROM (SELECT …)."
+
+
+def strange_part(node: exp.Expr) -> str | None:
+    """The name of a part of `node` that is not supported here; None when all are."""
+    allowed = PARTS.get(type(node))
+    if allowed is None:
+        return None
+    for name, value in node.args.items():
+        if value and name not in allowed:
+            return name.rstrip("_").upper()
+    return None
