@@ -67,7 +67,7 @@ def export_bundle(store: Store, folder: Path) -> int:
 
 def _write_entries(connection: sa.Connection, folder: Path, size: int) -> None:
     found = all_leaves(connection)
-    for path, width in _tiles("entries", size):
+    for path, width in tile_paths("entries", size):
         _write(folder / path, b"".join(struct.pack(">H", len(leaf)) + leaf for leaf in islice(found, width)))
 
 
@@ -80,12 +80,12 @@ def _write_tiles(connection: sa.Connection, folder: Path, size: int) -> None:
                 sa.select(nodes.c.hash).where(nodes.c.level == 8 * level).order_by(nodes.c.position)
             )
         )
-        for path, width in _tiles(str(level), count):
+        for path, width in tile_paths(str(level), count):
             _write(folder / path, b"".join(islice(hashes, width)))
         level += 1
 
 
-def _tiles(level: str, count: int) -> Iterator[tuple[str, int]]:
+def tile_paths(level: str, count: int) -> Iterator[tuple[str, int]]:
     """Paths and widths of the tiles that hold `count` things."""
     for number in range(-(-count // WIDTH)):
         width = min(WIDTH, count - number * WIDTH)

@@ -153,6 +153,8 @@ def _charge(past: _Past, facts: Mapping[str, Any]) -> Iterator[str]:
         raise Malformed("intends a question without a loss or without accounts")
     pure = None if loss.get("epsilon") is None else _amount(loss, "epsilon")
     rho, delta = _amount(loss, "rho"), _amount(loss, "delta")
+    if pure != 0 and not rho:
+        yield "claims noise that loses nothing"
     ids = [_text(account, "id") for account in accounts]
     if missing := ACCOUNT_KINDS - {id_.partition(":")[0] for id_ in ids}:
         yield f"charges no account of kind {', '.join(sorted(missing))}"
@@ -174,6 +176,8 @@ def _within(spent: _Account, epsilon: Fraction, delta: Fraction) -> bool:
         return False
     if spent.pure is not None and spent.pure <= epsilon:
         return True
+    if spent.rho and delta == half:
+        return False
     needed = zcdp_delta(float(spent.rho), float(epsilon) * (1 + TOLERANCE))
     return needed <= float(delta - half) * (1 + TOLERANCE)
 
