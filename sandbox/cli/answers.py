@@ -18,13 +18,13 @@ DIGITS_OF_AN_ERROR_BAR = 2
 
 def show_answer(answer: Answer) -> None:
     """Print an answer: its rows, error bars, price, what is left, notes and sources."""
-    terminal.stdout().print(answer_table(answer))
+    terminal.show(answer_table(answer))
     if answer.table.num_rows == 0:
         terminal.say("No rows.")
-    if answer.cost is None:
-        terminal.say("Open tables only: exact, and free.")
-    elif answer.repeated:
+    if answer.repeated:
         terminal.say("Asked before: the stored answer, free.")
+    elif answer.cost is None:
+        terminal.say("Open tables only: exact, and free.")
     else:
         terminal.say(f"Cost {price(answer.cost)}")
     _show_budgets(answer.budgets)
@@ -38,7 +38,7 @@ def show_answer(answer: Answer) -> None:
 
 def show_estimate(estimate: Estimate) -> None:
     """Print an estimate: accuracy of each column, where the price goes, whether it can be paid."""
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             "Estimate (nothing spent, no data touched)",
             [("column", "left"), ("type", "left"), ("noise", "left"), ("± 95 %", "right")],
@@ -46,7 +46,7 @@ def show_estimate(estimate: Estimate) -> None:
         )
     )
     if estimate.cost.shares:
-        terminal.stdout().print(
+        terminal.show(
             terminal.table(
                 "Where the price goes",
                 [
@@ -170,7 +170,7 @@ def scientific(number: Decimal) -> str:
 
 def _show_budgets(budgets: Sequence[BudgetState]) -> None:
     if budgets:
-        terminal.stdout().print(budget_table(budgets))
+        terminal.show(budget_table(budgets))
 
 
 def _places(error: float) -> int:

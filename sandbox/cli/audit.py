@@ -56,7 +56,7 @@ def show(
 
         typer.echo(json_bytes(lines, indent=2))
         return
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             "",
             [

@@ -113,7 +113,7 @@ def quarantine(
     if not rows:
         terminal.say("Nothing was set aside.")
         return
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             "",
             [("file", "left"), ("record", "right"), ("column", "left"), ("reason", "left"), ("raw", "left")],
@@ -141,7 +141,7 @@ def rotate(
 
     fresh: str | None = None
     if new_passphrase_file is not None:
-        fresh = homes.passphrase_in(new_passphrase_file)
+        fresh = homes.passphrase_in(session.settings(home, passphrase_file), new_passphrase_file)
     elif new_passphrase:
         fresh = session.prompt("New passphrase", new=True)()
     with session.opened(home, passphrase_file) as instance:
@@ -198,7 +198,7 @@ def list_them(
     if not cards:
         terminal.say("No tokens.")
         return
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             "",
             [("id", "left"), ("person", "left"), ("role", "left"), ("expires", "left"), ("state", "left")],
@@ -251,9 +251,9 @@ def doctor(
     from sandbox.service.checkup import doctor as check  # noqa: PLC0415
 
     chosen = session.settings(home, passphrase_file)
-    findings = check(chosen)
+    findings = check(chosen, session.prompt("Passphrase"))
     marks = {True: "ok", False: "WRONG", None: "not checked"}
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             "",
             [("check", "left"), ("", "left"), ("", "left")],
@@ -278,7 +278,7 @@ def demo(
 def _show_load(report: LoadReport) -> None:
     for warning in report.warnings:
         terminal.say(f"Note: {warning}")
-    terminal.stdout().print(terminal.table("", [("column", "left"), ("type", "left")], report.columns))
+    terminal.show(terminal.table("", [("column", "left"), ("type", "left")], report.columns))
     name = f"{report.dataset}.{report.table}"
     if report.planned:
         terminal.say(

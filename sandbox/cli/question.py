@@ -131,7 +131,7 @@ def budget(
         )
     from sandbox.cli.answers import budget_table  # noqa: PLC0415
 
-    terminal.stdout().print(budget_table(states))
+    terminal.show(budget_table(states))
 
 
 def read_sql(given: str, most: int) -> str:
@@ -260,7 +260,7 @@ def _show_table(card: DatasetCard, table: TableCard) -> None:
     heading += f"  ({table.protection}" + (f", one unit = one {table.unit}" if table.unit else "") + ")"
     if not table.loaded:
         heading += "  [not loaded yet]"
-    terminal.stdout().print(
+    terminal.show(
         terminal.table(
             heading,
             [

@@ -55,6 +55,19 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
     return made
 
 
+def show(made: Table) -> None:
+    """A table to stdout; in a pipe without blank borders and trailing spaces."""
+    console = stdout()
+    if console.is_terminal:
+        console.print(made)
+        return
+    with console.capture() as captured:
+        console.print(made)
+    for line in captured.get().splitlines():
+        if line.strip():
+            sys.stdout.write(line.rstrip() + "\n")
+
+
 def say(*lines: str) -> None:
     """Lines of plain text to stdout; never markup."""
     console = stdout()

@@ -7,7 +7,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from sandbox.policy.decide import Published, Version
 from sandbox.policy.types import BudgetBlock, ColumnPolicy, Kind, Mask, Policy, TablePolicy, Use
@@ -16,9 +16,9 @@ from sandbox.service.reports import ColumnCard, DatasetCard, TableCard
 
 
 def dataset_cards(
-    published: Published, person: str, loaded: Callable[[str, str], bool]
+    published: Published, person: str, loaded: AbstractSet[tuple[str, str]]
 ) -> tuple[DatasetCard, ...]:
-    """A card for every published policy, by name; `loaded` says whether a table has a version."""
+    """A card for every published policy, by name; `loaded` holds (dataset, table) of what has a version."""
     mine = published.grants_of(person)
     return tuple(
         _dataset(name, version, _naming(name, mine, published), loaded)
@@ -31,7 +31,7 @@ def _naming(dataset: str, grants: tuple[str, ...], published: Published) -> tupl
 
 
 def _dataset(
-    name: str, version: Version[Policy], grants: tuple[str, ...], loaded: Callable[[str, str], bool]
+    name: str, version: Version[Policy], grants: tuple[str, ...], loaded: AbstractSet[tuple[str, str]]
 ) -> DatasetCard:
     policy = version.content
     privacy = policy.privacy
@@ -48,7 +48,7 @@ def _dataset(
         question=None if privacy is None else _budget(privacy.question),
         minimum_group=0 if privacy is None else privacy.minimum_group,
         grants=grants,
-        tables=tuple(_table(table, said, loaded(name, table)) for table, said in policy.tables.items()),
+        tables=tuple(_table(table, said, (name, table) in loaded) for table, said in policy.tables.items()),
     )
 
 

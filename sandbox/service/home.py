@@ -27,10 +27,12 @@ from sandbox.privacy.ledger import Ledger
 from sandbox.service import tokens
 from sandbox.service.reports import InitReport
 from sandbox.settings import Settings
+from sandbox.vault import rotate
 from sandbox.vault.durable import flush_folder, replace_file, unwritable
 from sandbox.vault.hot import HotStore
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
 from sandbox.vault.passphrase import passphrase_of
+from sandbox.vault.sweep import sweep
 
 FORMAT = "sandbox-home/1"
 HOME_FILE = "home.json"
@@ -128,10 +130,22 @@ def open_home(
     key, cipher = _log_keys(keyring)
     store = Store.open(folder / STORE_FILE, key, origin, cipher)
     try:
-        return _assembled(settings, keyring, store)
+        home = _assembled(settings, keyring, store)
+        _tidy(home)
+        return home
     except BaseException:
         store.close()
         raise
+
+
+def passphrase_in(settings: Settings, file: Path) -> str:
+    """The passphrase that a file holds, whatever the settings say.
+
+    Raises:
+        SandboxError: PASSPHRASE_MISSING, FILE_MODE.
+
+    """
+    return passphrase_of(settings.model_copy(update={"passphrase": None, "passphrase_file": file}))
 
 
 def close(home: Home) -> None:
@@ -241,6 +255,17 @@ def _assembled(settings: Settings, keyring: Keyring, store: Store) -> Home:
         ),
         registry=Registry(store),
     )
+
+
+def _tidy(home: Home) -> None:
+    """End what a dead process left half done: a key rotation, the files of an uncommitted load."""
+    if rotate.end_rotation(home.folder, home.keyring):
+        after = home.keyring.master
+        before = f"mk-{int(after.removeprefix('mk-')) - 1}"
+        facts = {"from": before, "to": after, "datasets": list(home.keyring.datasets())}
+        with home.store.write(Event(EventKind.KEYS_ROTATED, operator_of_this_machine(), facts)):
+            pass
+    sweep(home.folder, home.catalog.committed_paths)
 
 
 def _known(home: Home, person: str) -> Person | None:

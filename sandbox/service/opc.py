@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.audit.event import Event, EventKind, Fact
-from sandbox.errors import SandboxError
-from sandbox.identity import Actor
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.identity import Actor, Role
 from sandbox.policy.decide import Decision
-from sandbox.query import pipeline
+from sandbox.policy.published import Published
+from sandbox.policy.types import BudgetBlock, Grant
+from sandbox.privacy.loss import Account, AccountKind, Budget
+from sandbox.query import pipeline, present
 from sandbox.query.answer import Answer, BudgetState, Estimate
 from sandbox.service.cards import dataset_cards
 from sandbox.service.home import Home, today
+from sandbox.service.refusals import REFUSALS, refused
 from sandbox.service.reports import DatasetCard
 
 
 def datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]:
     """Every published dataset as its policy declares it; nothing comes from the data."""
-    published = home.registry.snapshot()
-    return dataset_cards(published, actor.id, lambda dataset, table: home.catalog.exists(dataset, table))
+    loaded = {(version.dataset, version.table) for version in home.catalog.all_current()}
+    return dataset_cards(home.registry.snapshot(), actor.id, loaded)
 
 
 def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer:
@@ -35,19 +38,109 @@ def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None 
         SandboxError: every code of reading, policy, privacy and running. A refusal is logged.
 
     """
+    context = _context(home)
     try:
-        return pipeline.ask(pipeline.Question(sql, grant, actor, epsilon), context(home))
+        return pipeline.ask(pipeline.Question(sql, grant, actor, epsilon), context)
     except SandboxError as refusal:
-        if refusal.code not in _NOT_A_REFUSAL:
-            _log_refusal(home, actor, sql, grant, refusal)
+        if refusal.code in REFUSALS:
+            most = home.settings.question_bytes
+            event = refused(refusal, actor, sql, grant, published=context.published, most_bytes=most)
+            with home.store.write(event):
+                pass
         raise
 
 
 def estimate(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Estimate:
-    """Price and accuracy of a question. Spends nothing, touches no data."""
-    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon), context(home))
+    """Price and accuracy of a question. Spends nothing, touches no data.
+
+    Raises:
+        SandboxError: as `ask`, before anything is charged.
+
+    """
+    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon), _context(home))
 
 
 def explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision:
-    """Whether the policy and the grant allow a question, and every reason. Touches no data."""
-    return pipeline.explain(pipeline.Question(sql, grant, actor, None), context(home))
+    """Whether the policy and the grant allow a question, and every reason. Touches no data.
+
+    Raises:
+        SandboxError: the question cannot be read, or nothing published says who may ask it.
+
+    """
+    return pipeline.explain(pipeline.Question(sql, grant, actor, None), _context(home))
+
+
+def budget(home: Home, actor: Actor, grant: str) -> tuple[BudgetState, ...]:
+    """Every account that questions under a grant are charged to, with what is left of it.
+
+    For the people of the grant, for stewards of its datasets, for operators and auditors.
+
+    Raises:
+        SandboxError: GRANT_UNKNOWN; GRANT_REFUSED when it is none of the actor's business.
+
+    """
+    published = home.registry.snapshot()
+    version = published.grants.get(grant)
+    if version is None:
+        raise SandboxError(
+            ErrorCode.GRANT_UNKNOWN,
+            "There is no published grant of this name.",
+            "`sandbox datasets` names your grants.",
+        )
+    if not _concerns(actor, version.content, published):
+        raise SandboxError(
+            ErrorCode.GRANT_REFUSED,
+            f"Grant {grant} does not name {actor.id}.",
+            "Name a grant of your own; `sandbox datasets` lists them.",
+        )
+    return present.budget_states(_accounts(version.content, published), home.ledger)
+
+
+def _concerns(actor: Actor, grant: Grant, published: Published) -> bool:
+    roles = actor.person.roles
+    if roles & {Role.OPERATOR, Role.AUDITOR}:
+        return True
+    policies = [published.policies[name].content for name in grant.datasets if name in published.policies]
+    if Role.STEWARD in roles and any(actor.id in policy.stewards for policy in policies):
+        return True
+    return Role.OPC in roles and actor.id in grant.people
+
+
+def _accounts(grant: Grant, published: Published) -> tuple[Account, ...]:
+    """As a question over every protected table of the grant would be charged."""
+    found: dict[str, Account] = {}
+    for name in grant.datasets:
+        policy = published.policies[name].content if name in published.policies else None
+        if policy is None or policy.privacy is None:
+            continue
+        protected = [table for table in policy.tables.values() if table.protection == "protected"]
+        units = sorted({table.unit.name for table in protected if table.unit is not None})
+        accounts = [
+            Account(AccountKind.GRANT_DATASET, f"{grant.grant}/{name}", _limit(grant.budget)),
+            *(
+                Account(AccountKind.PROJECT_UNIT, f"{grant.project}/{unit}", _limit(policy.privacy.project))
+                for unit in units
+            ),
+            Account(AccountKind.DATASET, name, _limit(policy.privacy.budget)),
+        ]
+        for account in accounts:
+            known = found.get(account.id)
+            if known is None or account.limit.epsilon < known.limit.epsilon:
+                found[account.id] = account
+    return tuple(found.values())
+
+
+def _limit(block: BudgetBlock) -> Budget:
+    return Budget(block.epsilon, block.delta)
+
+
+def _context(home: Home) -> pipeline.Context:
+    return pipeline.Context(
+        published=home.registry.snapshot(),
+        catalog=home.catalog,
+        ledger=home.ledger,
+        store=home.store,
+        hot=home.hot,
+        settings=home.settings,
+        today=today(),
+    )
