@@ -105,8 +105,8 @@ class HotStore:
         """
         try:
             tables = self._acquire(needs)
-        except (OverBudgetError, duckdb.Error, MemoryError):
-            raise question_failed() from None
+        except (OverBudgetError, duckdb.Error, MemoryError) as error:
+            raise question_failed(error) from None
         try:
             yield Lease(self._engine, tables)
         finally:

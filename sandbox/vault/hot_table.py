@@ -128,10 +128,10 @@ def _append(
 
 def _memory(cursor: duckdb.DuckDBPyConnection) -> int:
     """Bytes of all hot tables."""
-    found = cursor.execute(
+    rows = cursor.execute(
         "SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
-    ).fetchone()
-    return int(found[0] or 0) if found else 0
+    ).fetchall()
+    return int(rows[0][0] or 0)
 
 
 def quoted(name: str) -> str:

@@ -84,14 +84,14 @@ def read_keyring(path: Path) -> tuple[bytes, tuple[int, ...]]:
 
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         raise SandboxError(
             ErrorCode.KEYRING_MISSING,
             f"There is no keyring that can be read at {path}.",
             "Make a home with `sandbox init`, or name the right one with --home.",
         ) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode) or about.st_size > LONGEST_BYTES:
             raise keyring_corrupt()
@@ -102,4 +102,7 @@ def read_keyring(path: Path) -> tuple[bytes, tuple[int, ...]]:
                 f"chmod 600 {path}",
             )
         marks = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-        return file.read(), marks
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(), marks
+    finally:
+        os.close(handle)
