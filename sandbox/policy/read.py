@@ -106,7 +106,7 @@ def kind_of(file: str | PurePath) -> FileKind:
         return FileKind.GRANT
     hint = "Name it <dataset>.policy.yaml, grants/<grant>.yaml, units.yaml or people.yaml."
     message = f"The name of {path.name} tells no kind of policy file."
-    raise PolicyFileError([error("file-name", message, hint, Place(1, 1, "", str(file)))])
+    raise PolicyFileError([error("file-kind", message, hint, Place(1, 1, "", str(file)))])
 
 
 def read_draft(path: Path) -> Draft:

@@ -14,7 +14,7 @@ _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 
 READING: Mapping[str, str] = {
     "file": "The file can be opened.",
-    "file-name": "The name of a file tells its kind and agrees with the dataset or grant in it.",
+    "file-kind": "The name of a file tells its kind.",
     "yaml": "The file is strict YAML: UTF-8, one document, no tab, anchor, tag, bare null or repeated key.",
     "unknown-key": "Every key is one of the guide's.",
     "missing-key": "Every key without a default is there.",
@@ -26,6 +26,7 @@ READING: Mapping[str, str] = {
 }
 
 LINT: Mapping[str, tuple[Severity, str]] = {
+    "file-name": (_ERROR, "The name of a file is that of the dataset or grant in it."),
     "unit-missing": (_ERROR, "A protected table says whose rows these are."),
     "bounds-missing": (_ERROR, "A protected table bounds what one unit contributes."),
     "privacy-missing": (_ERROR, "A dataset with a protected table has budgets."),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import yaml
 
@@ -63,6 +63,14 @@ class _Mark(Protocol):
     def line(self) -> int: ...
     @property
     def column(self) -> int: ...
+
+
+class _Parser(Protocol):
+    """PyYAML's loader as an event parser."""
+
+    def check_event(self) -> bool: ...
+    def get_event(self) -> yaml.Event: ...
+    def get_mark(self) -> _Mark: ...
 
 
 @dataclass(slots=True)
@@ -153,16 +161,20 @@ def _unseen(character: str) -> str:
 def _events(text: str, tree: _Tree) -> Iterator[yaml.Event]:
     """PyYAML's events, its errors turned into ours."""
     try:
-        yield from yaml.parse(text, Loader=yaml.SafeLoader)
+        parser = cast("_Parser", yaml.SafeLoader(text))
+    except yaml.reader.ReaderError as wrong:
+        place = _at(text[: wrong.position], tree.file)
+        tree.refuse("a character that YAML does not allow", "Remove it.", place)
+        return
+    try:
+        while parser.check_event():
+            yield parser.get_event()
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
         tree.refuse(wrong.problem or "not YAML", _SYNTAX_HINT, tree.place(mark))
-    except yaml.reader.ReaderError as wrong:
-        tree.refuse(
-            "a character that YAML does not allow", "Remove it.", _at(text[: wrong.position], tree.file)
-        )
     except (ValueError, OverflowError):
-        tree.refuse("an escape that names no character", "Write the character itself.", tree.last)
+        place = tree.place(parser.get_mark())
+        tree.refuse("an escape that names no character", "Write the character itself.", place)
 
 
 _SYNTAX_HINT = "A text that holds `: `, ` #`, a comma or a bracket must be in quotes."
