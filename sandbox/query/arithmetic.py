@@ -27,6 +27,7 @@ Interval = tuple[Decimal, Decimal]
 
 
 def overflow() -> SandboxError:
+    """The refusal of arithmetic that might not fit."""
     return SandboxError(
         ErrorCode.OVERFLOW_POSSIBLE,
         "The arithmetic could exceed 38 digits for some values within the public bounds.",

@@ -3,7 +3,7 @@
 Every measure is an exact integer per group. Its clamp per unit and group, [low, high], and the number
 of groups that one unit may touch give its sensitivity when one unit is added or removed:
     L1 = groups * max(|low|, |high|)        L2**2 = groups * max(|low|, |high|)**2
-(each touched group moves by at most the clamp; Dwork & Roth 2014, section 3.3; Wilson et al. 2020, section 3).
+(each touched group moves by at most the clamp; Dwork & Roth 2014, 3.3; Wilson et al. 2020, section 3).
 """
 
 from __future__ import annotations
@@ -136,14 +136,14 @@ class Measuring:
             return self.units()
         return self._measure(Measures.ROWS, None, False, 0, 0, self.per_group, "count(*)")
 
-    def count_values(self, t: Typed) -> Measure:
+    def count_values(self, t: Typed, text: str) -> Measure:
         """COUNT(x): rows where x is not NULL."""
         if not t.nullable:
             return self.count_rows()
-        label = f"count({_label(t)})"
+        label = f"count({text})"
         return self._measure(Measures.VALUES, self._argument(t.sql), False, 0, 0, self.per_group, label)
 
-    def total(self, t: Typed, *, centred: bool) -> tuple[Measure, Decimal, Decimal, Decimal]:
+    def total(self, t: Typed, text: str, *, centred: bool) -> tuple[Measure, Decimal, Decimal, Decimal]:
         """SUM(x), or the sum of x minus its midpoint: the measure, the midpoint and x's bounds.
 
         Raises:
@@ -155,7 +155,7 @@ class Measuring:
         if t.low is None or t.high is None:
             raise SandboxError(
                 ErrorCode.BOUNDS_MISSING,
-                f"{_label(t)} has no public bounds, so no noise can be set for it.",
+                f"{text} has no public bounds, so no noise can be set for it.",
                 "Bound it: SUM(LEAST(GREATEST(x, low), high)); or ask a steward for `between`.",
             )
         bounded = clamped(t)
@@ -177,12 +177,12 @@ class Measuring:
         if max(-low, high) >= MOST_PER_UNIT or size * MOST_ROWS >= Decimal(10) ** 37:
             raise SandboxError(
                 ErrorCode.OVERFLOW_POSSIBLE,
-                f"Sums of {_label(t)} could exceed what exact arithmetic holds, within the public bounds.",
+                f"Sums of {text} could exceed what exact arithmetic holds, within the public bounds.",
                 "Use narrower bounds or fewer decimals.",
             )
         tree = bounded.sql if bounded.kind is not Kind.DOUBLE else _to_units(bounded, scale)
         kind = Measures.CENTRED_SUM if centred else Measures.SUM
-        label = f"sum({_label(t)} - {middle:f})" if centred else f"sum({_label(t)})"
+        label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
         measure = self._measure(kind, self._argument(tree), decimal, scale, low, high, label)
         return measure, middle, t.low, t.high
 
@@ -210,10 +210,6 @@ class Measuring:
         measure = Measure(name, kind, argument, decimal, scale, low, high, label)
         self.measures.append(measure)
         return measure
-
-
-def _label(t: Typed) -> str:
-    return t.sql.sql("duckdb").replace('"', "")[:60]
 
 
 def _fixed_point(t: Typed, most: Decimal) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,8 +38,10 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
     Keys that only the data knows are kept where the noisy count of units reaches the threshold; public
     keys are always kept, with NULL measures where that count lies below the policy's floor.
     """
-    columns: dict[str, pa.Array] = {k.name: exact.column(k.name) for k in priced.boundary.keys}
-    units: pa.Array | None = None
+    columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
+        k.name: exact.column(k.name) for k in priced.boundary.keys
+    }
+    units: pa.Array[Any] | None = None
     for n in priced.noise:
         noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure))
         if n.measure is priced.boundary.units:
@@ -48,7 +51,7 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
     if not priced.boundary.keys or priced.threshold <= 0:
         return table
     assert units is not None  # noqa: S101 -- a threshold always comes with a count of units
-    enough = pc.greater_equal(units, priced.threshold)
+    enough = pc.greater_equal(units, pa.scalar(priced.threshold, pa.int64()))
     if priced.boundary.selects:
         return table.filter(enough)
     for n in priced.noise:
@@ -58,19 +61,19 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
     return table
 
 
-def whole_units(column: pa.ChunkedArray, measure: Measure) -> pa.Int64Array:
+def whole_units(column: pa.ChunkedArray[Any], measure: Measure) -> pa.Int64Array:
     """An exact measure as int64 of its integer units; the engine held it within ±4e18."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
     if not measure.decimal:
-        return array.cast(pa.int64())
+        return cast(pa.Int64Array, array.cast(pa.int64()))
     # DECIMAL(38, s) is 128-bit units of 10**-s: read the same bytes as DECIMAL(38, 0).
     whole = pa.Array.from_buffers(pa.decimal128(38, 0), len(array), array.buffers(), offset=array.offset)
-    return whole.cast(pa.int64())
+    return cast(pa.Int64Array, whole.cast(pa.int64()))
 
 
-def scaled(noisy: pa.Int64Array, measure: Measure) -> pa.Array:
+def scaled(noisy: pa.Int64Array, measure: Measure) -> pa.Array[Any]:
     """Noisy units as the measure's own type: int64, or DECIMAL(38, scale)."""
     if not measure.decimal:
         return noisy

@@ -21,7 +21,7 @@ def notes_on(priced: Priced | None) -> tuple[Note, ...]:
         found += [*_groups(b), *_contribution(b), *_bounds(b), *_means(b)]
     found.append(
         Note(
-            "Every number carries noise: counts may fall below zero, and parts need not add up to their total.",
+            "Every number carries noise: counts may fall below zero, parts need not add up to their total.",
             "每个数字都带有噪声:计数可能小于零,各部分之和不一定等于总数。",
         )
     )
@@ -34,13 +34,13 @@ def _groups(b: PricedBoundary) -> list[Note]:
     if b.boundary.selects:
         return [
             Note(
-                f"Groups are named by the data: those with a noisy count of units below {b.threshold} are left out.",
+                f"The data names these groups: one with a noisy count of units below {b.threshold} is left out.",
                 f"分组名称来自数据:加噪后单位数低于 {b.threshold} 的组不显示。",
             )
         ]
     return [
         Note(
-            f"Every public group appears; numbers are empty where its noisy count of units is below {b.threshold}.",
+            f"Every public group appears; it is empty where its noisy count is below {b.threshold} units.",
             f"所有公开分组都会列出;加噪后单位数低于 {b.threshold} 的组不给出数字。",
         )
     ]
@@ -67,10 +67,11 @@ def _bounds(b: PricedBoundary) -> list[Note]:
     for m in b.boundary.measures:
         if m.kind in (Measures.SUM, Measures.CENTRED_SUM):
             low, high = Decimal(m.low).scaleb(-m.scale), Decimal(m.high).scaleb(-m.scale)
+            span, unit = f"[{low.normalize():f}, {high.normalize():f}]", b.boundary.unit
             found.append(
                 Note(
-                    f"One {b.boundary.unit}'s part of {m.label} is held within [{low.normalize():f}, {high.normalize():f}].",
-                    f"每个 {b.boundary.unit} 对 {m.label} 的贡献限制在 [{low.normalize():f}, {high.normalize():f}] 内。",
+                    f"One {unit}'s part of {m.label} is held within {span}.",
+                    f"每个 {unit} 对 {m.label} 的贡献限制在 {span} 内。",
                 )
             )
     return found
@@ -80,13 +81,14 @@ def _means(b: PricedBoundary) -> list[Note]:
     found = []
     for n in b.noise:
         if n.measure.kind is Measures.CENTRED_SUM:
-            width = _in_unit(n.half_width, n.measure)
+            width, label = _in_unit(n.half_width, n.measure), n.measure.label
+            whole, hundred, more = _short(width), _short(width / 100), _short(width / 10_000)
             found.append(
                 Note(
-                    f"A mean from {n.measure.label} is off by about {_short(width)} / n, n being the rows in the group: "
-                    f"{_short(width / 100)} at 100 rows, {_short(width / 10_000)} at 10,000.",
-                    f"由 {n.measure.label} 得到的均值误差约为 {_short(width)} / n(n 为组内行数):"
-                    f"100 行时约 {_short(width / 100)},10,000 行时约 {_short(width / 10_000)}。",
+                    f"A mean from {label} is off by about {whole} / n, n being the rows in the group: "
+                    f"{hundred} at 100 rows, {more} at 10,000.",
+                    f"由 {label} 得到的均值误差约为 {whole} / n(n 为组内行数):"
+                    f"100 行时约 {hundred},10,000 行时约 {more}。",
                 )
             )
     return found

@@ -126,6 +126,8 @@ def _not_allowed(node: exp.Expr, sql: str) -> SandboxError:
 
 def _positions(node: exp.Expr) -> Iterator[tuple[int, int]]:
     for part in node.walk():
+        if part.arg_key in ("table", "db") and isinstance(part.parent, exp.Column):
+            continue  # resolving copies the table's own position there
         meta = part.meta
         if "start" in meta and "end" in meta:
             yield meta["start"], meta["end"]

@@ -85,7 +85,8 @@ def _run(sql: str, noised: Noised, seconds: float) -> pa.Table:
             for name, table in noised.tables.items():
                 cursor.register(name, table)
             with interrupted_after(cursor, seconds):
-                return cursor.sql(sql).to_arrow_table()
+                result: pa.Table = cursor.sql(sql).to_arrow_table()
+                return result
     except SandboxError:
         raise
     except Exception:

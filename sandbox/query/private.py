@@ -14,7 +14,7 @@ from sandbox.query.boundary import Boundary, Key, Measure, Measuring, key_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.relations import Public, Rows, column
 from sandbox.query.scopes import Scope
-from sandbox.query.typed import Typed, cast
+from sandbox.query.typed import Typed, cast, held
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
 
@@ -176,10 +176,11 @@ class _Outputs:
                 case exp.Count():
                     return self._count(node, condition)
                 case exp.Sum():
-                    measure, *_ = self._measuring.total(self._argument(node.this, condition), centred=False)
+                    typed = self._argument(node.this, condition)
+                    measure, *_ = self._measuring.total(typed, _text(node, condition), centred=False)
                     return self._value(measure)
                 case exp.Avg():
-                    return self._average(self._argument(node.this, condition))
+                    return self._average(self._argument(node.this, condition), _text(node, condition))
         except SandboxError as error:
             if error.place is None:
                 error.place = place_of(node, self._sql)
@@ -193,14 +194,16 @@ class _Outputs:
             if condition is None:
                 return self._measure(self._measuring.count_rows())
             one = Typed(cast(exp.Literal.number(1), "BIGINT"), Kind.INTEGER, nullable=False, unit_level=True)
-            return self._measure(self._measuring.count_values(_where(one, condition)))
-        return self._measure(self._measuring.count_values(self._argument(node.this, condition)))
+            return self._measure(self._measuring.count_values(_where(one, condition), _text(node, condition)))
+        return self._measure(
+            self._measuring.count_values(self._argument(node.this, condition), _text(node, condition))
+        )
 
     def _count_distinct(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
         items = node.this.expressions
-        if condition is None and len(items) == 1 and isinstance(items[0].unnest(), exp.Column):
-            if f"unit:{self._scope.unit}" in self._scope.lowering.lower(items[0].unnest()).links:
-                return self._measure(self._measuring.units())
+        plain = condition is None and len(items) == 1 and isinstance(items[0].unnest(), exp.Column)
+        if plain and f"unit:{self._scope.unit}" in self._scope.lowering.lower(items[0].unnest()).links:
+            return self._measure(self._measuring.units())
         raise self._unsupported(node, "COUNT(DISTINCT x) is supported for the privacy unit's own column.")
 
     def _argument(self, node: exp.Expr, condition: Typed | None) -> Typed:
@@ -209,17 +212,14 @@ class _Outputs:
         t = self._scope.lowering.lower(node)
         return t if condition is None else _where(t, condition)
 
-    def _average(self, t: Typed) -> exp.Expr:
-        measure, middle, low, high = self._measuring.total(t, centred=True)
-        count = cast(self._measure(self._measuring.count_values(t)), "DOUBLE")
+    def _average(self, t: Typed, text: str) -> exp.Expr:
+        measure, middle, low, high = self._measuring.total(t, text, centred=True)
+        count = cast(self._measure(self._measuring.count_values(t, text)), "DOUBLE")
         mean = exp.Add(
             this=_double(middle), expression=exp.Div(this=_as_double(measure, self._name), expression=count)
         )
-        held = exp.Least(
-            this=exp.Greatest(this=mean, expressions=[_double(low)]), expressions=[_double(high)]
-        )
         enough = exp.GT(this=count.copy(), expression=exp.Literal.number(0))
-        return exp.Case(ifs=[exp.If(this=enough, true=held)])
+        return exp.Case(ifs=[exp.If(this=enough, true=held(mean, _double(low), _double(high)))])
 
     def _value(self, measure: Measure) -> exp.Expr:
         if measure.decimal or measure.scale == 0:
@@ -233,6 +233,16 @@ class _Outputs:
             hint,
             place=place_of(node, self._sql),
         )
+
+
+def _text(node: exp.Expr, condition: Typed | None) -> str:
+    """What the aggregate reads, as the question wrote it."""
+    argument = "*" if isinstance(node.this, exp.Star) else node.this.sql(DIALECT).replace('"', "")[:60]
+    return (
+        argument
+        if condition is None
+        else f"{argument} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+    )
 
 
 def _where(t: Typed, condition: Typed) -> Typed:

@@ -49,7 +49,7 @@ def total(tree: exp.Select) -> exp.Select:
     """The same SELECT with casts and divisions that give NULL where they would raise."""
 
     def soften(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.IntDiv | exp.Mod) and not isinstance(node.expression, exp.Nullif):
+        if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) and not isinstance(node.expression, exp.Nullif):
             zero = exp.Literal.number(0)
             node.set("expression", exp.Nullif(this=exp.Paren(this=node.expression), expression=zero))
         if type(node) is exp.Cast and not isinstance(node.this, exp.Literal | exp.Column):

@@ -11,7 +11,6 @@ Rules
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -106,10 +105,12 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
 
 
 def _schema(shown: Visible) -> MappingSchema:
-    nested: dict[str, dict[str, dict[str, str]]] = {}
+    nested: dict[str, object] = {}
+    by_dataset: dict[str, dict[str, dict[str, str]]] = {}
     for (dataset, table), policy in shown.tables.items():
         columns = {n: _SQL_TYPES[c.type] for n, c in policy.columns.items() if c.use > Use.HIDDEN}
-        nested.setdefault(dataset, {})[table] = columns
+        by_dataset.setdefault(dataset, {})[table] = columns
+    nested.update(by_dataset)
     return MappingSchema(nested, dialect=DIALECT)
 
 
@@ -207,18 +208,19 @@ def _has_aggregate(node: exp.Expr) -> bool:
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, [k for k in known if k != name], n=1)
     return f"Did you mean {close[0]}?" if close else ""
 
 
 def _unknown_name(error: Exception, parsed: Parsed, shown: Visible) -> SandboxError:
     """One refusal for hidden, absent and misspelt columns."""
-    found = re.search(r"[Cc]olumn '\"?([^'\"]+)\"?'", str(error)) or re.search(
-        r"column: \"?([^\"]+)\"?", str(error)
-    )
-    name = found.group(1).split(".")[-1] if found else ""
+    text = str(error).lower()
+    written = {
+        c.name for c in parsed.tree.find_all(exp.Column) if f"{c.name.lower()}'" in text.replace('"', "")
+    }
+    name = max(written, key=len, default="")
     columns = sorted({c for t in shown.tables.values() for c, p in t.columns.items() if p.use > Use.HIDDEN})
-    if "ambiguous" in str(error).lower():
+    if "ambiguous" in text:
         return SandboxError(
             ErrorCode.SQL_NAME_AMBIGUOUS, f"The column {name} is in several tables.", "Write table.column."
         )

@@ -21,7 +21,7 @@ from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Key, Measure, Measures
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
-from sandbox.query.typed import cast, decimal_type
+from sandbox.query.typed import cast, decimal_type, held
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
 NO_GROUP = "__none"
@@ -217,9 +217,7 @@ def exp_scaled(units: int, scale: int) -> str:
 def _clamp(value: exp.Expr, m: Measure) -> exp.Expr:
     """Hold one unit's part within [low, high]; NULL (no value at all) is 0, which lies within."""
     known = exp.Coalesce(this=value, expressions=[_bound(0, m)])
-    return exp.Least(
-        this=exp.Greatest(this=known, expressions=[_bound(m.low, m)]), expressions=[_bound(m.high, m)]
-    )
+    return held(known, _bound(m.low, m), _bound(m.high, m))
 
 
 def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
@@ -227,10 +225,7 @@ def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
     if m.kind is Measures.UNITS:
         return total
     known = exp.Coalesce(this=total, expressions=[_bound(0, m)])
-    held = exp.Least(
-        this=exp.Greatest(this=known, expressions=[_bound(-SATURATED, m)]), expressions=[_bound(SATURATED, m)]
-    )
-    return cast(held, _type(m))
+    return cast(held(known, _bound(-SATURATED, m), _bound(SATURATED, m)), _type(m))
 
 
 def _named(tree: exp.Select, alias: str) -> exp.Subquery:

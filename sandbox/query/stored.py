@@ -68,7 +68,7 @@ def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
 
 
 def find(store: Store, key: str, epsilon: Decimal) -> StoredAnswer | None:
-    """The stored answer of this key that was paid with at least `epsilon`; the dearest if there are several."""
+    """The stored answer of this key that was paid with at least `epsilon`, the dearest first."""
     wanted = (
         sa.select(answers_table)
         .where(answers_table.c.key == key, answers_table.c.epsilon >= _steps(epsilon))

@@ -150,6 +150,12 @@ def _bound(t: Typed, value: Decimal) -> exp.Expr:
     return cast(_literal(value), "DOUBLE")
 
 
+def held(value: exp.Expr, low: exp.Expr, high: exp.Expr) -> exp.Least:
+    """LEAST(GREATEST(value, low), high), in DuckDB's meaning: a NULL value gives `low`."""
+    at_least = exp.Greatest(this=value, expressions=[low], ignore_nulls=True)
+    return exp.Least(this=at_least, expressions=[high], ignore_nulls=True)
+
+
 def as_decimal(t: Typed) -> Typed:
     """An exact, bounded number as DECIMAL."""
     if t.kind is Kind.DECIMAL:
@@ -165,3 +171,11 @@ def as_double(t: Typed) -> Typed:
     if t.kind is Kind.DOUBLE:
         return t
     return replace(t, sql=cast(t.sql, "DOUBLE"), kind=Kind.DOUBLE, width=0, scale=0)
+
+
+def as_timestamp(t: Typed) -> Typed:
+    """A date or timestamp as TIMESTAMP; NULL where a date lies outside its range."""
+    if t.kind is Kind.TIMESTAMP:
+        return t
+    tree = exp.TryCast(this=t.sql.copy(), to=exp.DataType.build("TIMESTAMP"))
+    return replace(t, sql=tree, kind=Kind.TIMESTAMP, keys=None, nullable=True, links=frozenset())

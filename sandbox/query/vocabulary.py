@@ -124,7 +124,7 @@ def instead_of(node: exp.Expr) -> str:
     if isinstance(node, exp.Func):
         names = sorted(t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func))
         return "Supported functions: " + ", ".join(names) + "."
-    return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH, FROM (SELECT …)."
+    return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
 
 
 def strange_part(node: exp.Expr) -> str | None:

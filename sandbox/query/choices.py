@@ -1,0 +1,136 @@
+"""CASE, COALESCE, LEAST and GREATEST over protected rows: one of several values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind
+from sandbox.query import arithmetic
+from sandbox.query.parse import place_of
+from sandbox.query.typed import (
+    Typed,
+    as_decimal,
+    as_double,
+    as_timestamp,
+    cast,
+    clamped,
+    decimal_type,
+)
+from sandbox.query.vocabulary import spoken_name
+
+if TYPE_CHECKING:
+    from sandbox.query.expressions import Lowering
+
+
+def _unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Typed]:
+    """Branches in one kind and type; NULL branches stay NULL."""
+    kinds = {b.kind for b in branches if b.kind is not None}
+    if kinds <= {Kind.INTEGER, Kind.DECIMAL} and len(kinds) == 2:
+        branches = [b if b.kind is None else as_decimal(clamped(b)) for b in branches]
+    elif Kind.DOUBLE in kinds and kinds <= {Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE}:
+        branches = [b if b.kind is None else as_double(b) for b in branches]
+    elif kinds == {Kind.DATE, Kind.TIMESTAMP}:
+        branches = [b if b.kind is None else as_timestamp(b) for b in branches]
+    elif len(kinds) > 1:
+        names = " and ".join(sorted(k.value for k in kinds))
+        raise SandboxError(
+            ErrorCode.SQL_TYPE,
+            f"{spoken_name(node)} mixes {names}.",
+            "Cast the branches to one type.",
+            place=place_of(node, lowering.sql),
+        )
+    decimals = [b for b in branches if b.kind is Kind.DECIMAL]
+    if decimals and len({(d.width, d.scale) for d in decimals}) > 1:
+        scale = max(d.scale for d in decimals)
+        width = max(d.width - d.scale for d in decimals) + scale
+        if width > 38:
+            raise arithmetic.overflow()
+        branches = [
+            b if b.kind is not Kind.DECIMAL
+            else replace(b, sql=cast(b.sql, decimal_type(width, scale)), width=width, scale=scale)
+            for b in branches
+        ]  # fmt: skip
+    return branches
+
+
+def _hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> Typed:
+    """Facts of a value that is one of `branches` (their `sql` is a placeholder)."""
+    valued = [b for b in branches if b.kind is not None]
+    first = valued[0] if valued else branches[0]
+    lows, highs = [b.low for b in valued], [b.high for b in valued]
+    known = bool(valued) and None not in lows and None not in highs
+    keys: tuple[object, ...] | None = ()
+    for b in valued:
+        values = b.keys if b.keys is not None else _single(b)
+        keys = None if keys is None or values is None else (*keys, *(v for v in values if v not in keys))
+    return Typed(
+        first.sql,
+        first.kind,
+        first.scale,
+        first.width,
+        low=min(v for v in lows if v is not None) if known else None,
+        high=max(v for v in highs if v is not None) if known else None,
+        bounded=all(b.bounded for b in valued),
+        keys=tuple(keys) if keys is not None and valued else None,  # type: ignore[arg-type]
+        nullable=nullable,
+        unit_level=all(b.unit_level for b in (*branches, *conditions)),
+    )
+
+
+def case(lowering: Lowering, node: exp.Expr) -> Typed:
+    """CASE and IF."""
+    if isinstance(node, exp.If):
+        ifs, default, subject = [node], node.args.get("false"), None
+    else:
+        ifs, default, subject = node.args["ifs"], node.args.get("default"), node.this
+    conditions = []
+    for branch in ifs:
+        test = exp.EQ(this=subject.copy(), expression=branch.this.copy()) if subject else branch.this
+        conditions.append(lowering.boolean(test))
+    values = [lowering.lower(branch.args["true"]) for branch in ifs]
+    values.append(
+        lowering.lower(default) if default is not None else Typed(exp.Null(), None, unit_level=True)
+    )
+    values = _unify(lowering, node, values)
+    tree = exp.Case(
+        ifs=[exp.If(this=c.sql, true=v.sql) for c, v in zip(conditions, values[:-1], strict=True)],
+        default=values[-1].sql,
+    )
+    nullable = any(v.nullable for v in values)
+    return _hull(values, conditions, nullable=nullable).at(tree)
+
+
+def choice(lowering: Lowering, node: exp.Expr) -> Typed:
+    """COALESCE, LEAST, GREATEST."""
+    parts = _unify(lowering, node, [lowering.lower(p) for p in (node.this, *node.expressions)])
+    tree = node.copy()  # keeps how NULLs are treated
+    tree.set("this", parts[0].sql.copy())
+    tree.set("expressions", [p.sql.copy() for p in parts[1:]])
+    hull = _hull(parts, [], nullable=all(p.nullable for p in parts))
+    if isinstance(node, exp.Coalesce):
+        return hull.at(tree)
+    if not hull.number:
+        return replace(hull, sql=tree, keys=None)
+    return _extreme(node, parts, replace(hull, sql=tree, keys=None))
+
+
+def _extreme(node: exp.Expr, parts: list[Typed], hull: Typed) -> Typed:
+    """LEAST and GREATEST narrow bounds: this is how a question states a clamp of its own.
+
+    DuckDB's LEAST and GREATEST skip NULLs, so only a part that is never NULL bounds the result.
+    """
+    side = "high" if isinstance(node, exp.Least) else "low"
+    pick = min if isinstance(node, exp.Least) else max
+    sure = [getattr(p, side) for p in parts if not p.nullable and p.bounded and getattr(p, side) is not None]
+    return replace(hull, **{side: pick(sure)}) if sure else hull
+
+
+def _single(t: Typed) -> tuple[object, ...] | None:
+    """The one value of a numeric constant, as a public key; None for anything else."""
+    if t.low is None or t.low != t.high or not t.bounded or t.nullable or not t.exact:
+        return None
+    return (int(t.low),) if t.kind is Kind.INTEGER else (t.low,)

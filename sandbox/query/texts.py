@@ -1,0 +1,94 @@
+"""Text patterns and parts, and parts of dates and times, over protected rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from sandbox.policy.types import Kind
+from sandbox.query.typed import (
+    Typed,
+    as_timestamp,
+    cast,
+)
+
+if TYPE_CHECKING:
+    from sandbox.query.expressions import Lowering
+
+
+_DATE_PARTS: dict[str, tuple[int, int] | None] = {
+    "YEAR": None, "QUARTER": (1, 4), "MONTH": (1, 12), "DAY": (1, 31), "WEEK": (1, 53),
+    "DOW": (0, 6), "DAYOFWEEK": (0, 6), "DOY": (1, 366), "DAYOFYEAR": (1, 366), "HOUR": (0, 23),
+}  # fmt: skip
+_TRUNCATE = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"})
+MAX_PATTERN = 200
+
+
+def pattern(lowering: Lowering, node: exp.Expr) -> Typed:
+    """LIKE and ILIKE with a constant pattern."""
+    a = lowering.text(node.this)
+    pattern = node.expression.unnest()
+    if not (isinstance(pattern, exp.Literal) and pattern.is_string) or len(str(pattern.this)) > MAX_PATTERN:
+        raise lowering.type_error(node, f"needs a constant pattern of at most {MAX_PATTERN} characters")
+    tree: exp.Expr = type(node)(this=a.sql.copy(), expression=pattern.copy())
+    if node.args.get("negate"):
+        tree = exp.Not(this=exp.Paren(this=tree))
+    return lowering.truth(tree, a)
+
+
+def part_of_text(lowering: Lowering, node: exp.Expr) -> Typed:
+    """SUBSTRING, LEFT, RIGHT with constant positions."""
+    a = lowering.text(node.this)
+    names = ("start", "length") if isinstance(node, exp.Substring) else ("expression",)
+    numbers = {}
+    for name in names:
+        value = node.args.get(name)
+        if value is None:
+            continue
+        if not (isinstance(value, exp.Literal) and str(value.this).isdigit() and int(value.this) <= 10_000):
+            raise lowering.type_error(node, "needs constant positions up to 10,000")
+        numbers[name] = exp.Literal.number(int(value.this))
+    result = lowering.like_facts(a, type(node)(this=a.sql.copy(), **numbers), Kind.TEXT)
+    return replace(result, nullable=a.nullable)
+
+
+def concatenation(lowering: Lowering, node: exp.Expr) -> Typed:
+    """CONCAT skips NULLs; || gives NULL for them."""
+    nodes = [node.left, node.right] if isinstance(node, exp.DPipe) else node.expressions
+    parts = [lowering.text(p) for p in nodes]
+    if isinstance(node, exp.DPipe):
+        tree: exp.Expr = exp.Paren(this=exp.DPipe(this=parts[0].sql.copy(), expression=parts[1].sql.copy()))
+    else:
+        tree = node.copy()
+        tree.set("expressions", [p.sql.copy() for p in parts])
+    return lowering.like_facts(parts[0], tree, Kind.TEXT, *parts[1:])
+
+
+def date_part(lowering: Lowering, operand: exp.Expr, part: str, node: exp.Expr) -> Typed:
+    """EXTRACT and its shorthands, as whole numbers."""
+    t = lowering.lower(operand)
+    if t.kind not in (Kind.DATE, Kind.TIMESTAMP) or part not in _DATE_PARTS:
+        raise lowering.type_error(node, "is not a date part of a date or timestamp")
+    tree = cast(exp.Extract(this=exp.Var(this=part), expression=t.sql.copy()), "BIGINT")
+    span = _DATE_PARTS[part]
+    result = lowering.like_facts(t, tree, Kind.INTEGER)
+    if span is None:
+        return replace(result, low=Decimal(-300_000), high=Decimal(300_000), bounded=False)
+    return replace(
+        result, low=Decimal(span[0]), high=Decimal(span[1]), bounded=True,
+        keys=tuple(range(span[0], span[1] + 1)), nullable=t.nullable,
+    )  # fmt: skip
+
+
+def truncation(lowering: Lowering, node: exp.Expr) -> Typed:
+    """DATE_TRUNC to a TIMESTAMP."""
+    unit = node.args["unit"].name.upper()
+    t = lowering.lower(node.this)
+    if t.kind not in (Kind.DATE, Kind.TIMESTAMP) or unit not in _TRUNCATE:
+        raise lowering.type_error(node, "cuts a date or timestamp to " + ", ".join(sorted(_TRUNCATE)).lower())
+    # A date far outside the range of timestamps would raise; TRY makes it NULL.
+    tree = exp.Try(this=exp.TimestampTrunc(this=as_timestamp(t).sql.copy(), unit=exp.Var(this=unit)))
+    return lowering.like_facts(t, tree, Kind.TIMESTAMP)
