@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sandbox.audit.event import Event
 from sandbox.audit.store import Store, metadata
 from sandbox.privacy.accountant import Odometer, within
-from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, WIDE, Account, Loss, spend_delta, spend_epsilon
+from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, WIDE, Account, Loss
 from sandbox.privacy.refusal import budget_exceeded
 
 Outcome: TypeAlias = Literal["answered", "failed"]
@@ -104,16 +104,18 @@ class Ledger:
             connection = transaction.connection
             if _charge(connection, question) is not None:
                 raise ValueError(f"question {question} was reserved before")
+            spent: dict[str, Odometer] = {}
             for account in accounts:
                 before = _odometer(connection, account)
-                if not within(before.after(loss), account.limit):
+                spent[account.id] = before.after(loss)
+                if not within(spent[account.id], account.limit):
                     raise budget_exceeded(account, before, loss)
-            steps = _in_steps(loss)
+            steps = _in_steps(Odometer().after(loss))
             connection.execute(
                 charges_table.insert().values(question=question, leaf=transaction.leaf, **steps)
             )
-            for identity in dict.fromkeys(account.id for account in accounts):
-                _add(connection, identity, steps)
+            for identity, odometer in spent.items():
+                _write(connection, identity, odometer)
                 connection.execute(charged_table.insert().values(question=question, account=identity))
             leaf = transaction.leaf
         return Reservation(question, leaf)
@@ -199,11 +201,11 @@ def _amounts(row: sa.Row[tuple[object, ...]]) -> tuple[Decimal | None, Decimal, 
     return pure, WIDE.multiply(row.rho, EPSILON_STEP), WIDE.multiply(row.delta, DELTA_STEP)
 
 
-def _in_steps(loss: Loss) -> dict[str, int | None]:
+def _in_steps(odometer: Odometer) -> dict[str, int | None]:
     return {
-        "pure": None if loss.epsilon is None else _steps(spend_epsilon(loss.epsilon), EPSILON_STEP),
-        "rho": _steps(spend_epsilon(loss.rho), EPSILON_STEP),
-        "delta": _steps(spend_delta(loss.delta), DELTA_STEP),
+        "pure": None if odometer.pure is None else _steps(odometer.pure, EPSILON_STEP),
+        "rho": _steps(odometer.rho, EPSILON_STEP),
+        "delta": _steps(odometer.delta, DELTA_STEP),
     }
 
 
@@ -211,16 +213,9 @@ def _steps(amount: Decimal, step: Decimal) -> int:
     return int(WIDE.divide(amount, step))
 
 
-def _add(connection: sa.Connection, account: str, steps: dict[str, int | None]) -> None:
-    table = accounts_table.c
-    known = connection.execute(
-        accounts_table.update()
-        .where(table.id == account)
-        .values(
-            pure=table.pure + sa.literal(steps["pure"], sa.BigInteger),
-            rho=table.rho + steps["rho"],
-            delta=table.delta + steps["delta"],
-        )
-    )
+def _write(connection: sa.Connection, account: str, odometer: Odometer) -> None:
+    """Write the state that was checked: sums are made in whole numbers here, never by the database."""
+    steps = _in_steps(odometer)
+    known = connection.execute(accounts_table.update().where(accounts_table.c.id == account).values(**steps))
     if known.rowcount == 0:
         connection.execute(accounts_table.insert().values(id=account, **steps))

@@ -90,6 +90,15 @@ def test_half_widths_meet_where_the_computation_changes() -> None:
                 assert ((1 + 2 * x) / (scale * math.sqrt(2 * math.pi)) >= confidence) == enough
 
 
+def test_the_correction_for_whole_numbers_is_made() -> None:
+    # A scale at which the normal quantile alone would give one more than the smallest half-width.
+    z = stats.norm.ppf(0.975)
+    scale = (10_000.5 + z / (48 * 5102)) / z
+    mass = math.fsum(math.exp(-((k / scale) ** 2) / 2) for k in range(1, 10_001))
+    assert (1 + 2 * mass) / (scale * math.sqrt(2 * math.pi)) >= 0.95
+    assert gaussian_half_width(scale, 0.95) == 10_000
+
+
 @pytest.mark.parametrize("scale", [1e6, 1e12, 2.0**55])
 def test_large_scales_agree_with_the_continuous_distributions(scale: float) -> None:
     assert laplace_half_width(scale, 0.95) == pytest.approx(
