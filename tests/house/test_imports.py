@@ -31,6 +31,8 @@ PLANTS = [
     ("vault", "sandbox/query/planted.py", "import sandbox.vault"),
     ("vault", "sandbox/ingest/planted.py", "from sandbox import vault"),
     ("vault", "sandbox/api/planted.py", "import sandbox.vault"),
+    ("vault", "sandbox/service/planted.py", "import sandbox.vault.keyring"),
+    ("vault", "sandbox/query/postprocess.py", "import sandbox.vault.parquet"),
     ("deciding", "sandbox/policy/planted.py", "import duckdb"),
     ("deciding", "sandbox/policy/planted.py", "def lazily():\n    import pyarrow.parquet"),
     ("deciding", "sandbox/policy/planted.py", "import sandbox.query.answer"),
