@@ -9,11 +9,13 @@ from decimal import Decimal
 from rich.table import Table
 
 from sandbox.cli import terminal
-from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate
+from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate, Share
 from sandbox.service.documents import plain
 
 DIGITS_OF_AN_ERROR_BAR = 2
 """An error bar is rounded up to this many digits, its number to the same place: more would be noise."""
+
+_SHOWN = Decimal("1e-6")
 
 
 def show_answer(answer: Answer) -> None:
@@ -27,7 +29,8 @@ def show_answer(answer: Answer) -> None:
         terminal.say("Open tables only: exact, and free.")
     else:
         terminal.say(f"Cost {price(answer.cost)}")
-    _show_budgets(answer.budgets)
+    if answer.budgets:
+        show_budgets(answer.budgets)
     for note in answer.notes:
         terminal.say(f"Note: {note.en}")
     terminal.say(f"Decided by {', '.join(answer.decided_by)}")
@@ -40,68 +43,40 @@ def show_estimate(estimate: Estimate) -> None:
     """Print an estimate: accuracy of each column, where the price goes, whether it can be paid."""
     terminal.show(
         terminal.table(
-            "Estimate (nothing spent, no data touched)",
-            [("column", "left"), ("type", "left"), ("noise", "left"), ("± 95 %", "right")],
-            [(c.name, c.type, c.mechanism or "none", _expected_error(c)) for c in estimate.columns],
-        )
+            [("column", "left"), ("noise", "left"), ("± 95 %", "right")],
+            [(c.name, c.mechanism or "none", _expected_error(c)) for c in estimate.columns],
+        ),
+        "Estimate (nothing spent, no data touched)",
     )
     if estimate.cost.shares:
-        terminal.show(
-            terminal.table(
-                "Where the price goes",
-                [
-                    ("measure", "left"),
-                    ("noise", "left"),
-                    ("ε", "right"),
-                    ("sensitivity", "right"),
-                    ("scale", "right"),
-                    ("± 95 %", "right"),
-                ],
-                [
-                    (
-                        share.measure,
-                        share.mechanism,
-                        short(share.epsilon),
-                        plain(share.sensitivity),
-                        f"{share.scale:.4g}",
-                        error_bar(share.half_width),
-                    )
-                    for share in estimate.cost.shares
-                ],
-            )
-        )
+        terminal.show(_share_table(estimate.cost.shares), "Where the price goes")
     terminal.say(f"Price {price(estimate.cost)}")
     terminal.say("The budgets have room for it." if estimate.affordable else "A budget has no room for it.")
-    _show_budgets(estimate.budgets)
+    if estimate.budgets:
+        show_budgets(estimate.budgets)
     for note in estimate.notes:
         terminal.say(f"Note: {note.en}")
     terminal.say(f"Decided by {', '.join(estimate.decided_by)}")
 
 
-def budget_table(budgets: Sequence[BudgetState]) -> Table:
-    """Accounts, their limits and what is left; all of them must have room for a question."""
-    return terminal.table(
-        "Budgets (each must have room)",
-        [
-            ("account", "left"),
-            ("ε limit", "right"),
-            ("ε spent", "right"),
-            ("ε left", "right"),
-            ("δ limit", "right"),
-            ("δ spent", "right"),
-        ],
+def show_budgets(budgets: Sequence[BudgetState]) -> None:
+    """Print accounts, their limits and what is left; all of them must have room for a question."""
+    headings = ["ε limit", "ε spent", "ε left", "δ limit", "δ spent"]
+    made = terminal.table(
+        [("account", "left"), *((heading, "right") for heading in headings)],
         [
             (
                 state.account,
                 plain(state.epsilon),
                 short(state.epsilon_spent),
-                short(state.epsilon_left),
+                plain(state.epsilon_left.quantize(_SHOWN, rounding="ROUND_FLOOR")),
                 scientific(state.delta),
                 scientific(state.delta_spent),
             )
             for state in budgets
         ],
     )
+    terminal.show(made, "Budgets (each must have room)")
 
 
 def answer_table(answer: Answer) -> Table:
@@ -121,7 +96,7 @@ def answer_table(answer: Answer) -> Table:
         cells.append([rounded(value, error) for value, error in zip(values, errors, strict=True)])
         headings.append(("± 95 %", "right"))
         cells.append([error_bar(error) for error in errors])
-    return terminal.table("", headings, list(zip(*cells, strict=True)))
+    return terminal.table(headings, list(zip(*cells, strict=True)))
 
 
 def price(cost: Cost) -> str:
@@ -132,10 +107,8 @@ def price(cost: Cost) -> str:
 
 def rounded(value: object, error: float | None) -> str:
     """A noisy number to the place its error bar speaks of; as it is when it has none."""
-    if value is None:
-        return ""
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
-        return str(value)
+        return _exact(value)
     if error is None or not math.isfinite(error) or error <= 0:
         return _exact(value)
     places = _places(error)
@@ -152,6 +125,8 @@ def error_bar(error: float | None) -> str:
         return "unbounded"
     if error <= 0:
         return "0"
+    if error < 100 and error.is_integer():
+        return f"{error:.0f}"
     places = _places(error)
     step = 10.0**-places
     up = math.ceil(error / step * (1 - 1e-12)) * step
@@ -160,17 +135,32 @@ def error_bar(error: float | None) -> str:
 
 def short(number: Decimal) -> str:
     """A privacy loss to six places, rounded up; the ledger keeps twelve."""
-    return plain(number.quantize(Decimal("1e-6"), rounding="ROUND_CEILING"))
+    if not number.is_finite():
+        return "unbounded"
+    return plain(number.quantize(_SHOWN, rounding="ROUND_CEILING"))
 
 
 def scientific(number: Decimal) -> str:
     """A delta: `0`, `1e-06`."""
-    return "0" if number == 0 else f"{number:.3g}".lower()
+    return "0" if number == 0 else f"{float(number):.3g}"
 
 
-def _show_budgets(budgets: Sequence[BudgetState]) -> None:
-    if budgets:
-        terminal.show(budget_table(budgets))
+def _share_table(shares: Sequence[Share]) -> Table:
+    headings = ["ε", "sensitivity", "scale", "± 95 %"]
+    return terminal.table(
+        [("measure", "left"), ("noise", "left"), *((heading, "right") for heading in headings)],
+        [
+            (
+                share.measure,
+                share.mechanism,
+                short(share.epsilon),
+                plain(share.sensitivity),
+                f"{share.scale:.4g}",
+                error_bar(share.half_width),
+            )
+            for share in shares
+        ],
+    )
 
 
 def _places(error: float) -> int:
@@ -191,7 +181,7 @@ def _expected_error(column: AnswerColumn) -> str:
 
 def _exact(value: object) -> str:
     if value is None:
-        return ""
+        return "NULL"
     if isinstance(value, Decimal):
         return plain(value)
     return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -58,7 +58,6 @@ def show(
         return
     terminal.show(
         terminal.table(
-            "",
             [
                 ("#", "right"),
                 ("at", "left"),

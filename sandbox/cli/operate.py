@@ -1,4 +1,4 @@
-"""What an operator does: make a home, load, rotate keys, hand out tokens, serve, look after it."""
+"""What an operator does: make a home, load, serve, look after it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,12 @@ from sandbox.errors import ErrorCode, SandboxError
 if TYPE_CHECKING:
     from sandbox.service.reports import LoadReport
 
-keys = typer.Typer(help="The keys of the vault.", no_args_is_help=True)
-tokens = typer.Typer(help="Bearer tokens of the API.", no_args_is_help=True)
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command("init")(init)
     app.command("load")(load)
     app.command("quarantine")(quarantine)
-    app.add_typer(keys, name="keys")
-    app.add_typer(tokens, name="token")
     app.command("serve")(serve)
     app.command("doctor")(doctor)
     app.command("demo")(demo)
@@ -115,114 +110,10 @@ def quarantine(
         return
     terminal.show(
         terminal.table(
-            "",
             [("file", "left"), ("record", "right"), ("column", "left"), ("reason", "left"), ("raw", "left")],
             [(row.part, row.record, row.column, row.reason, row.raw) for row in rows],
         )
     )
-
-
-@keys.command("rotate")
-def rotate(
-    new_passphrase_file: Annotated[
-        Path | None,
-        typer.Option(help="File, mode 0600, with a new passphrase (default: keep it).", show_default=False),
-    ] = None,
-    new_passphrase: Annotated[
-        bool, typer.Option("--new-passphrase", help="Ask for a new passphrase.")
-    ] = False,
-    person: session.AsOption = None,
-    home: session.HomeOption = session.DEFAULT_HOME,
-    passphrase_file: session.PassphraseFileOption = None,
-) -> None:
-    """Make a new master key and wrap every key anew; no data is rewritten."""
-    from sandbox.service import home as homes  # noqa: PLC0415
-    from sandbox.service import operator  # noqa: PLC0415
-
-    fresh: str | None = None
-    if new_passphrase_file is not None:
-        fresh = homes.passphrase_in(session.settings(home, passphrase_file), new_passphrase_file)
-    elif new_passphrase:
-        fresh = session.prompt("New passphrase", new=True)()
-    with session.opened(home, passphrase_file) as instance:
-        who = session.actor(instance, person)
-        with terminal.progress("Wrapping keys anew"):
-            report = operator.rotate_keys(instance, who, fresh)
-    terminal.say(f"Master key {report.before} is retired; {report.after} holds.")
-
-
-@tokens.command("create")
-def create(
-    holder: Annotated[str, typer.Argument(metavar="PERSON", help="Whose token.")],
-    *,
-    role: Annotated[str, typer.Option(help="The one role that it carries.")] = "opc",
-    days: Annotated[int, typer.Option(help="Days until it expires.")] = 30,
-    person: session.AsOption = None,
-    home: session.HomeOption = session.DEFAULT_HOME,
-    passphrase_file: session.PassphraseFileOption = None,
-) -> None:
-    """Make a token. It is shown once and stored as a digest only."""
-    from sandbox.identity import Role  # noqa: PLC0415
-    from sandbox.service import operator  # noqa: PLC0415
-
-    try:
-        carried = Role(role)
-    except ValueError:
-        raise SandboxError(
-            ErrorCode.ARGUMENT, "There is no such role.", f"Roles: {', '.join(r.value for r in Role)}."
-        ) from None
-    with session.opened(home, passphrase_file) as instance:
-        token = operator.create_token(instance, session.actor(instance, person), holder, carried, days)
-    console = terminal.stderr()
-    console.print(
-        f"Token {token.id} for {token.person} ({token.role.value}), until {token.expires:%Y-%m-%d %H:%M} "
-        "UTC. It is shown only now:",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
-    typer.echo(token.secret)
-
-
-@tokens.command("list")
-def list_them(
-    person: session.AsOption = None,
-    home: session.HomeOption = session.DEFAULT_HOME,
-    passphrase_file: session.PassphraseFileOption = None,
-) -> None:
-    """List the tokens, without their secrets."""
-    from sandbox.service import operator  # noqa: PLC0415
-
-    with session.opened(home, passphrase_file) as instance:
-        cards = operator.list_tokens(instance, session.actor(instance, person))
-    if not cards:
-        terminal.say("No tokens.")
-        return
-    terminal.show(
-        terminal.table(
-            "",
-            [("id", "left"), ("person", "left"), ("role", "left"), ("expires", "left"), ("state", "left")],
-            [
-                (card.id, card.person, card.role.value, f"{card.expires:%Y-%m-%d}", card.state)
-                for card in cards
-            ],
-        )
-    )
-
-
-@tokens.command("revoke")
-def revoke(
-    token: Annotated[str, typer.Argument(help="Id of the token, as `token list` shows it.")],
-    person: session.AsOption = None,
-    home: session.HomeOption = session.DEFAULT_HOME,
-    passphrase_file: session.PassphraseFileOption = None,
-) -> None:
-    """Close a token for good."""
-    from sandbox.service import operator  # noqa: PLC0415
-
-    with session.opened(home, passphrase_file) as instance:
-        card = operator.revoke_token(instance, session.actor(instance, person), token)
-    terminal.say(f"Token {card.id} of {card.person} opens nothing any more.")
 
 
 def serve(
@@ -255,7 +146,6 @@ def doctor(
     marks = {True: "ok", False: "WRONG", None: "not checked"}
     terminal.show(
         terminal.table(
-            "",
             [("check", "left"), ("", "left"), ("", "left")],
             [(finding.check, marks[finding.ok], finding.says) for finding in findings],
         )
@@ -278,7 +168,7 @@ def demo(
 def _show_load(report: LoadReport) -> None:
     for warning in report.warnings:
         terminal.say(f"Note: {warning}")
-    terminal.show(terminal.table("", [("column", "left"), ("type", "left")], report.columns))
+    terminal.show(terminal.table([("column", "left"), ("type", "left")], report.columns))
     name = f"{report.dataset}.{report.table}"
     if report.planned:
         terminal.say(

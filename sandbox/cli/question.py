@@ -15,7 +15,11 @@ from sandbox.errors import ErrorCode, SandboxError
 
 if TYPE_CHECKING:
     from sandbox.query.answer import Answer, Estimate
-    from sandbox.service.reports import DatasetCard, TableCard
+    from sandbox.service.reports import ColumnCard, DatasetCard, TableCard
+
+
+MOST_KEYS = 12
+"""Public keys of a column that are listed; the policy has them all."""
 
 
 class Format(StrEnum):
@@ -129,9 +133,9 @@ def budget(
         raise SandboxError(
             ErrorCode.ARGUMENT, "A budget is shown as a table or as JSON.", "Use --format table or json."
         )
-    from sandbox.cli.answers import budget_table  # noqa: PLC0415
+    from sandbox.cli.answers import show_budgets  # noqa: PLC0415
 
-    terminal.show(budget_table(states))
+    show_budgets(states)
 
 
 def read_sql(given: str, most: int) -> str:
@@ -260,30 +264,14 @@ def _show_table(card: DatasetCard, table: TableCard) -> None:
     heading += f"  ({table.protection}" + (f", one unit = one {table.unit}" if table.unit else "") + ")"
     if not table.loaded:
         heading += "  [not loaded yet]"
-    terminal.show(
-        terminal.table(
-            heading,
-            [
-                ("column", "left"),
-                ("type", "left"),
-                ("use", "left"),
-                ("between", "left"),
-                ("keys", "left"),
-                ("shown as", "left"),
-            ],
-            [
-                (
-                    column.name,
-                    column.type,
-                    column.use,
-                    "" if column.lower is None else f"{column.lower} … {column.upper}",
-                    ""
-                    if column.values is None
-                    else ", ".join(str(v) for v in column.values[:12])
-                    + (" …" if len(column.values) > 12 else ""),
-                    column.shown_as,
-                )
-                for column in table.columns
-            ],
-        )
-    )
+    names = ["column", "type", "use", "between", "keys", "shown as"]
+    made = terminal.table([(name, "left") for name in names], [_describe(column) for column in table.columns])
+    terminal.show(made, heading)
+
+
+def _describe(column: ColumnCard) -> tuple[str, ...]:
+    between = "" if column.lower is None else f"{column.lower} … {column.upper}"
+    keys = "" if column.values is None else ", ".join(str(value) for value in column.values[:MOST_KEYS])
+    if column.values is not None and len(column.values) > MOST_KEYS:
+        keys += " …"
+    return column.name, column.type, column.use, between, keys, column.shown_as

@@ -35,12 +35,9 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
-def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
+def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
     """A table; each column is (heading, justify). Cells are text, never markup, unless a `Text`."""
     made = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        title_style="bold",
         box=box.ROUNDED if stdout().is_terminal else box.MARKDOWN,
         header_style="bold",
     )
@@ -55,9 +52,11 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequenc
     return made
 
 
-def show(made: Table) -> None:
-    """A table to stdout; in a pipe without blank borders and trailing spaces."""
+def show(made: Table, title: str = "") -> None:
+    """A table to stdout under its title; in a pipe without blank borders and trailing spaces."""
     console = stdout()
+    if title:
+        console.print(Text(printable(title), style="bold"), soft_wrap=True)
     if console.is_terminal:
         console.print(made)
         return
