@@ -21,6 +21,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from sandbox.audit.entries import all_leaves
+from sandbox.audit.leaf import written_bytes
 from sandbox.audit.store import Store
 from sandbox.audit.tables import nodes
 from sandbox.errors import ErrorCode, SandboxError
@@ -75,7 +76,7 @@ def _write_tiles(connection: sa.Connection, folder: Path, size: int) -> None:
     level = 0
     while count := size >> (8 * level):
         hashes = (
-            row.hash
+            written_bytes(row.hash)
             for row in connection.execution_options(yield_per=WIDTH).execute(
                 sa.select(nodes.c.hash).where(nodes.c.level == 8 * level).order_by(nodes.c.position)
             )

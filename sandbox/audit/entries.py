@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from sandbox.audit.leaf import Entry, decode, stamp
+from sandbox.audit.leaf import MOST_BYTES, Entry, corrupt, decode, stamp, written_bytes
 from sandbox.audit.tables import leaves
 
 _PAGE = 500
@@ -56,18 +56,27 @@ def page(connection: sa.Connection, wanted: Wanted, after: int | None) -> tuple[
         query = query.where(leaves.c.seq < after if wanted.newest_first else leaves.c.seq > after)
     order = leaves.c.seq.desc() if wanted.newest_first else leaves.c.seq
     rows = connection.execute(query.order_by(order).limit(_PAGE)).all()
-    found = [decode(seq, leaf) for seq, leaf in rows]
+    found = [decode(seq, written_bytes(leaf)) for seq, leaf in rows]
     if wanted.dataset is not None:
         found = [entry for entry in found if _names(entry, wanted.dataset)]
     return found, rows[-1].seq if len(rows) == _PAGE else None
 
 
 def all_leaves(connection: sa.Connection) -> Iterator[bytes]:
-    """Every leaf in order, streamed."""
+    """Every leaf in order, streamed.
+
+    Raises:
+        SandboxError: LOG_CORRUPT when one is not what this log writes.
+
+    """
     rows = connection.execution_options(yield_per=_PAGE).execute(
         sa.select(leaves.c.leaf).order_by(leaves.c.seq)
     )
-    return (row.leaf for row in rows)
+    for row in rows:
+        leaf = written_bytes(row.leaf)
+        if len(leaf) > MOST_BYTES:
+            raise corrupt("an entry is longer than an entry can be")
+        yield leaf
 
 
 def _names(entry: Entry, dataset: str) -> bool:

@@ -112,6 +112,18 @@ def decode(index: int, leaf: bytes) -> Entry:
         raise corrupt(f"entry {index} is not a log entry") from None
 
 
+def written_bytes(value: object) -> bytes:
+    """What this log wrote into a column of bytes; SQLite would let others put anything there.
+
+    Raises:
+        SandboxError: LOG_CORRUPT when it is something else.
+
+    """
+    if not isinstance(value, bytes):
+        raise corrupt("a value has another type than the one written")
+    return value
+
+
 def stamp(time: datetime) -> str:
     """An aware time as RFC 3339 in UTC, cut to whole seconds."""
     return time.astimezone(UTC).strftime(TIME_FORMAT)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sandbox.audit import leaf as leaf_format
 from sandbox.audit import merkle
 from sandbox.audit.event import Event
-from sandbox.audit.leaf import corrupt
+from sandbox.audit.leaf import corrupt, written_bytes
 from sandbox.audit.note import Checkpoint, NoteError, VerifierKey
 from sandbox.audit.sealed import Disclosure, Sealed, seal, unseal
 from sandbox.audit.tables import checkpoints, leaves, nodes, secrets
@@ -98,7 +98,10 @@ class Log:
         time = datetime.now(UTC)
         nonce = os.urandom(leaf_format.NONCE_BYTES)
         leaf = leaf_format.encode(event, index, time, nonce, commitment)
-        connection.execute(leaves.insert().values(seq=index, leaf=leaf, **_columns(event, time)))
+        try:
+            connection.execute(leaves.insert().values(seq=index, leaf=leaf, **_columns(event, time)))
+        except sa.exc.IntegrityError:
+            raise corrupt("there is an entry behind its last one") from None
         if sealed is not None:
             row = {"seq": index, "nonce": sealed.nonce, "sealed": sealed.ciphertext}
             connection.execute(secrets.insert().values(row))
@@ -161,7 +164,9 @@ class Log:
                 f"Entry {index} of the log holds no text to disclose.",
                 "Only entries of questions hold one.",
             )
-        found = unseal(self.secret_key, Sealed(commitment, _blob(row.nonce), _blob(row.sealed)))
+        found = unseal(
+            self.secret_key, Sealed(commitment, written_bytes(row.nonce), written_bytes(row.sealed))
+        )
         if found is None:
             raise corrupt(f"the text of entry {index} does not fit its commitment")
         return found
@@ -192,7 +197,7 @@ def _edge(connection: sa.Connection, size: int) -> dict[tuple[int, int], bytes]:
     rows = connection.execute(
         sa.select(nodes).where(sa.tuple_(nodes.c.level, nodes.c.position).in_(merkle.frontier(size)))
     )
-    return {(row.level, row.position): _blob(row.hash) for row in rows}
+    return {(row.level, row.position): written_bytes(row.hash) for row in rows}
 
 
 def _from(edge: Mapping[tuple[int, int], bytes]) -> merkle.Lookup:
@@ -205,7 +210,7 @@ def _node(connection: sa.Connection, level: int, position: int) -> bytes:
     )
     if found is None:
         raise corrupt("a node of its tree is missing")
-    return _blob(found)
+    return written_bytes(found)
 
 
 def _leaf(connection: sa.Connection, index: int) -> bytes:
@@ -216,14 +221,7 @@ def _leaf(connection: sa.Connection, index: int) -> bytes:
             f"The log has no entry {index}.",
             "Entries count from 0; see them with `sandbox audit show`.",
         )
-    return _blob(found)
-
-
-def _blob(value: object) -> bytes:
-    """SQLite lets any column hold anything; this log wrote bytes."""
-    if not isinstance(value, bytes):
-        raise corrupt("a value has another type than the one written")
-    return value
+    return written_bytes(found)
 
 
 def _base64(raw: bytes) -> str:

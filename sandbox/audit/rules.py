@@ -4,7 +4,7 @@ Shares nothing with what writes the log: plain JSON in, broken rules out. Standa
 
 Rules
 1. Entry n says `seq` n, is canonical JSON (RFC 8785) without binary fractions, and of a known kind.
-2. A question is intended once, settled at most once, and never settled without being intended.
+2. A question is asked once: free, on open tables, or intended. Intended, it is settled at most once.
 3. An answer given again was settled before.
 4. An intent charges accounts of all kinds, each once, and after it every account keeps to every limit
    that the intent names: the deltas of partition selection add up to at most half of delta, and
@@ -72,6 +72,7 @@ class _Past:
 
     accounts: dict[str, _Account] = field(default_factory=dict)
     intended: set[str] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
     settled: set[str] = field(default_factory=set)
     answers: set[str] = field(default_factory=set)
 
@@ -129,10 +130,12 @@ def _replay_one(past: _Past, index: int, leaf: bytes) -> Iterator[str]:
         _text(facts, "code")
     elif kind in ("question.intended", "question.open"):
         question = _text(facts, "question")
-        if question in past.intended:
-            yield f"intends question {question} a second time"
-        past.intended.add(question)
-        if kind == "question.intended":
+        if question in past.intended or question in past.opened:
+            yield f"asks question {question} a second time"
+        if kind == "question.open":
+            past.opened.add(question)
+        else:
+            past.intended.add(question)
             yield from _charge(past, facts)
     elif kind == "question.settled":
         question = _text(facts, "question")

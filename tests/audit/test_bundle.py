@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +132,44 @@ def test_an_export_that_died_is_incomplete(store: Store, tmp_path: Path) -> None
     export_bundle(store, tmp_path / "bundle")
     (tmp_path / "bundle" / "checkpoint").unlink()
     assert verify_bundle(tmp_path / "bundle").verdict == Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    ("tampering", "verdict"),
+    [
+        ("UPDATE audit_leaf SET leaf = replace(leaf, 'd1', 'd9') WHERE seq = 1", ErrorCode.LOG_CORRUPT),
+        ("UPDATE audit_leaf SET leaf = zeroblob(70000) WHERE seq = 1", ErrorCode.LOG_CORRUPT),
+        ("UPDATE audit_node SET hash = 7 WHERE position = 1", ErrorCode.LOG_CORRUPT),
+        (
+            "UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'd1', 'd9') AS BLOB) WHERE seq = 1",
+            Verdict.ALTERED,
+        ),
+        ("UPDATE audit_node SET hash = zeroblob(32) WHERE level = 0 AND position = 1", Verdict.ALTERED),
+        ("DELETE FROM audit_leaf WHERE seq = 1", Verdict.INCOMPLETE),
+        ("DELETE FROM audit_leaf WHERE seq = 2", Verdict.INCOMPLETE),
+        ("DELETE FROM audit_leaf", Verdict.INCOMPLETE),
+        (
+            "INSERT INTO audit_leaf SELECT 3, leaf, time, kind, person, NULL, NULL FROM audit_leaf",
+            Verdict.CLEAN,
+        ),
+    ],
+)
+def test_a_store_that_was_edited_behind_the_log(
+    store: Store, tmp_path: Path, tampering: str, verdict: Verdict | ErrorCode
+) -> None:
+    """An entry that was smuggled in behind the last one is in no bundle: nothing vouches for it."""
+    log(store, published("d0"), published("d1"), published("d2"))
+    with sqlite3.connect(tmp_path / "store.db") as connection:
+        connection.execute(tampering + (" WHERE seq = 2" if "INSERT" in tampering else ""))
+    connection.close()
+    if "INSERT" in tampering:
+        with pytest.raises(SandboxError) as caught:
+            log(store, published("d3"))
+        assert caught.value.code is ErrorCode.LOG_CORRUPT
+    if isinstance(verdict, Verdict):
+        export_bundle(store, tmp_path / "bundle")
+        assert verify_bundle(tmp_path / "bundle", str(store.key)).verdict == verdict
+        return
+    with pytest.raises(SandboxError) as caught:
+        export_bundle(store, tmp_path / "bundle")
+    assert caught.value.code is verdict

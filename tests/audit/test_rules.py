@@ -65,7 +65,7 @@ def test_an_ordinary_day(store: Store, tmp_path: Path) -> None:
     )
     report = verified(store, tmp_path / "bundle")
     assert report.findings == []
-    assert ["without an outcome: 2" in remark for remark in report.remarks] == [True]
+    assert ["without an outcome: 1" in remark for remark in report.remarks] == [True]
 
 
 def test_orders_that_may_not_be(store: Store, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_orders_that_may_not_be(store: Store, tmp_path: Path) -> None:
         Event(EventKind.QUESTION_REFUSED, LI, {"grant": "g"}),
     ) == [
         "entry 0: the entry settles question q0, which was never intended",
-        "entry 2: the entry intends question q1 a second time",
+        "entry 2: the entry asks question q1 a second time",
         "entry 4: the entry settles question q1 a second time",
         "entry 5: the entry repeats an answer that was never settled, so never paid for",
         "entry 6: the entry lacks the text code",
