@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from sandbox.errors import Place
-from sandbox.policy.diagnostic import Diagnostic, Path, did_you_mean, dotted, error
+from sandbox.policy.diagnostic import MOST_REPORTED, Diagnostic, Path, did_you_mean, dotted, error
 from sandbox.policy.scalars import SPELLING, boolean_of, date_of, decimal_of, integer_of
 from sandbox.policy.types import Kind, Scalar
 from sandbox.policy.yaml import Entries, Items, Node, Text
@@ -99,11 +99,15 @@ class Shape:
             message = f"`{node.text[:64]}` does not fit."
             return self.refuse("type", path, message, f"Write {SPELLING[kind]}.", node.place)
 
+    def _near(self, word: str, known: Iterable[str]) -> str:
+        """The nearest known word; none where it will not be told: a huge file stays cheap."""
+        return did_you_mean(word, known) if len(self.problems) < MOST_REPORTED else ""
+
     def _word(self, words: dict[str, Any], node: Text, path: Path) -> Any:
         if node.text in words:
             return words[node.text]
         message = f"`{node.text[:64]}` is not a word of this key."
-        return self.refuse("word", path, message, did_you_mean(node.text, words), node.place)
+        return self.refuse("word", path, message, self._near(node.text, words), node.place)
 
     def _items(self, arguments: tuple[Any, ...], node: Node, path: Path) -> Any:
         if not isinstance(node, Items):
@@ -137,9 +141,7 @@ class Shape:
         for key, _ in node.entries:
             if key.text not in known:
                 message = f"unknown key `{key.text[:64]}`."
-                self.refuse(
-                    "unknown-key", (*path, key.text), message, did_you_mean(key.text, known), key.place
-                )
+                self.refuse("unknown-key", (*path, key.text), message, self._near(key.text, known), key.place)
         return self._entries(((key, known.get(key.text)) for key, _ in node.entries), node, path)
 
     def _entries(self, annotations: Iterable[tuple[Text, Any]], node: Entries, path: Path) -> dict[str, Any]:
