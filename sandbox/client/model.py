@@ -23,7 +23,8 @@ class Listing(tuple[Item, ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "\n\n".join(repr(item) for item in self) if self else "(none)"
+        shown = [repr(item) for item in self] or ["(none)"]
+        return ("\n\n" if any("\n" in item for item in shown) else "\n").join(shown)
 
     def _repr_html_(self) -> str:
         if not self:
@@ -167,10 +168,10 @@ class Explanation:
         return ["allowed" if self.allowed else "refused"]
 
     def __repr__(self) -> str:
-        return page.text_lines(self._lines()) + "\n" + page.text_table(_SAID, self._rows())
+        return page.text_lines(self._lines()) + "\n" + page.text_table(_SAID, self._rows(), page.MOST_LINE)
 
     def _repr_html_(self) -> str:
-        return page.html_lines(self._lines()) + page.html_table(_SAID, self._rows())
+        return page.html_lines(self._lines()) + page.html_table(_SAID, self._rows(), most=page.MOST_LINE)
 
 
 _SAID = ["verdict", "because", "rule"]

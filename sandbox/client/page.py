@@ -57,9 +57,9 @@ def _places(width: float) -> int:
     return min(12, max(0, 1 - math.floor(math.log10(width))))
 
 
-def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], most: int = MOST_TEXT) -> str:
     """Columns of text under their heads, aligned also when East Asian wide characters are among them."""
-    cells = [[clean(head) for head in heads], *[[clean(cell) for cell in row] for row in rows]]
+    cells = [[clean(head) for head in heads], *[[clean(cell, most) for cell in row] for row in rows]]
     widths = [max(_wide(row[at]) for row in cells) for at in range(len(heads))]
     lines = [
         "  ".join(cell + " " * (widths[at] - _wide(cell)) for at, cell in enumerate(row)).rstrip()
@@ -75,7 +75,10 @@ def _wide(text: str) -> int:
 
 
 def html_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], bars: Sequence[Sequence[str]] = ()
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    bars: Sequence[Sequence[str]] = (),
+    most: int = MOST_TEXT,
 ) -> str:
     """A table. `bars`, of the same shape as `rows`, is markup of our own to stand beside a value, or ""."""
     head = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in heads)
@@ -83,7 +86,7 @@ def html_table(
     for at, row in enumerate(rows):
         beside = bars[at] if bars else [""] * len(row)
         cells = "".join(
-            f'<td style="text-align:left;white-space:nowrap">{escape(cell)}{bar}</td>'
+            f'<td style="text-align:left;white-space:nowrap">{escape(cell, most)}{bar}</td>'
             for cell, bar in zip(row, beside, strict=True)
         )
         body.append(f"<tr>{cells}</tr>")
