@@ -3,8 +3,9 @@
 Rules
 - Order matters: paths, then external access, then the lock on the configuration. After that nothing
   here can be loosened from SQL.
-- One statement at a time, a SELECT, over relations that were leased. What SQL may say beyond that is the
-  business of the query room: it hands over only what it generated from its own allow-listed tree.
+- One statement at a time, a SELECT, over relations that were leased. What else SQL may say (functions,
+  views of the system) is the business of the query room: it hands over only what it generated from its
+  own allow-listed tree.
 - Whatever goes wrong inside becomes one fixed error (invariant I-2).
 """
 
@@ -36,6 +37,10 @@ LOCKS: Final = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+
+
+class UnexpectedStatementError(Exception):
+    """SQL that the query room would not have generated. Never leaves the engine."""
 
 
 def open_engine(memory_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -72,16 +77,22 @@ def run_select(
     """
     try:
         with connection.cursor() as cursor:
-            statements = cursor.extract_statements(sql)
-            if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
-                raise question_failed()
-            if not cursor.get_table_names(sql, qualified=True) <= set(relations):
-                raise question_failed()
+            _check_ours(cursor, sql, relations)
             with interrupted_after(cursor, seconds):
                 answer: pa.Table = cursor.sql(sql).to_arrow_table()
                 return answer
     except Exception as error:
         raise question_failed(error) from None
+
+
+def _check_ours(cursor: duckdb.DuckDBPyConnection, sql: str, relations: Collection[str]) -> None:
+    statements = cursor.extract_statements(sql)
+    if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
+        raise UnexpectedStatementError
+    # DuckDB gives `catalog.schema.table` or `catalog.schema.table AS alias`; CTEs are not among them.
+    named = {name.partition(" AS ")[0] for name in cursor.get_table_names(sql, qualified=True)}
+    if not named <= set(relations):
+        raise UnexpectedStatementError
 
 
 def question_failed(cause: BaseException | None = None) -> SandboxError:

@@ -21,7 +21,7 @@ from typing import Self
 import pyarrow as pa
 
 from sandbox.catalog.model import StoredColumn, StoredFile, TableVersion
-from sandbox.errors import SandboxError
+from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.durable import flush_folder, writing
 from sandbox.vault.encrypted_file import FileWriter, open_parquet, open_verified, storage_corrupt
 from sandbox.vault.folders import new_version_folder
@@ -227,7 +227,10 @@ def _batches(
                     if [str(kind) for kind in ordered.schema.types] != types:
                         raise storage_corrupt(stored)
                     yield ordered.rename_columns([column.name for column in wanted])
-            except (SandboxError, MemoryError):
+            except MemoryError:
                 raise
+            except SandboxError as error:
+                # The classes were checked before: a refused key now means altered key material.
+                raise (storage_corrupt(stored) if error.code is ErrorCode.KEY_REFUSED else error) from None
             except Exception:
                 raise storage_corrupt(stored) from None
