@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path as FilePath
 from pathlib import PurePath
@@ -65,7 +65,7 @@ def lint_path(path: FilePath, today: date | None = None) -> tuple[Diagnostic, ..
 
     Args:
         path: a policy file, or a folder that holds them.
-        today: the day (UTC) that a grant's window is compared with.
+        today: the day that a grant's window is compared with; None: today (UTC).
 
     """
     folder = _folder(path)
@@ -87,7 +87,7 @@ def lint_path(path: FilePath, today: date | None = None) -> tuple[Diagnostic, ..
         {model.dataset: model for model in models if isinstance(model, Policy)},
         next((model for model in models if isinstance(model, Units)), None),
         next((model for model in models if isinstance(model, People)), None),
-        today,
+        today or datetime.now(UTC).date(),
     )
     for file in wanted:
         if file in drafts:

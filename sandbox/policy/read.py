@@ -197,7 +197,7 @@ def _read(
     try:
         made = model.model_validate(raw)
     except ValidationError as wrong:
-        for detail in wrong.errors(include_url=False, include_input=False):
+        for detail in wrong.errors(include_url=False, include_input=False)[:MOST_REPORTED]:
             _note(detail, shape)
         if not shape.problems:
             shape.refuse("value", (), "the file does not fit its kind.")

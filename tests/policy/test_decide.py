@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from itertools import permutations
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -253,7 +254,7 @@ def worlds(draw: st.DrawFn) -> Published:
     )
 
 
-def narrowed(draw: st.DrawFn, world: Published) -> Published:
+def narrowed(draw: Any, world: Published) -> Published:
     """One restriction, of any kind."""
     version = world.policies["nafld"]
     policy = version.content
