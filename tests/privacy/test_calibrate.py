@@ -56,7 +56,7 @@ def test_l2_is_rounded_up(squared: int) -> None:
 shares = st.decimals("0.000000000001", "1000", places=12) | st.decimals("0.0001", "1000", places=30)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(1, 2**40), shares)
 def test_laplace_spends_its_share_and_never_more(l1: int, share: Decimal) -> None:
     try:
@@ -69,7 +69,7 @@ def test_laplace_spends_its_share_and_never_more(l1: int, share: Decimal) -> Non
     assert noise.epsilon(l1) >= share * (1 - Decimal("1e-12")) - Decimal("2e-12") or noise.scale < 2.0**-19
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.integers(1, 2**40), st.integers(1, 1000), shares)
 def test_gaussian_spends_its_share_and_never_more(linf: int, l0: int, share: Decimal) -> None:
     sensitivity = Sensitivity.bounded(l0, linf)

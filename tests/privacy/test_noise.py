@@ -55,8 +55,10 @@ def fits(noise: Mechanism, drawn: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("kind", [Laplace, Gaussian])
-@pytest.mark.parametrize("scale", [0.4, 1.0, 3.7, 25.0])
-@pytest.mark.parametrize("value", [0, LARGEST_VALUE, -LARGEST_VALUE])
+@pytest.mark.parametrize(
+    ("scale", "value"),
+    [(0.4, 0), (1.0, 0), (3.7, 0), (3.7, LARGEST_VALUE), (3.7, -LARGEST_VALUE), (25.0, 0)],
+)
 def test_noise_has_its_exact_distribution(kind: type[Mechanism], scale: float, value: int) -> None:
     noise = kind(scale)
     assert fits(noise, [y - value for y in noise.add([value] * SAMPLES)])
@@ -87,7 +89,7 @@ def test_noise_of_neighbouring_entries_and_pieces_is_independent() -> None:
         assert abs(correlation) < 6 / math.sqrt(n - shift)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.floats(2.0**-20, 2.0**55), st.integers(0, 2**63 - 1))
 def test_the_price_of_laplace_is_never_below_opendps_map(scale: float, l1: int) -> None:
     charged = Laplace(scale).epsilon(l1)
@@ -97,7 +99,7 @@ def test_the_price_of_laplace_is_never_below_opendps_map(scale: float, l1: int) 
     assert Fraction(charged) * Fraction(scale) >= l1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.floats(2.0**-20, 2.0**55), st.floats(0, 2.0**62))
 def test_the_price_of_gaussian_is_never_below_opendps_map(scale: float, l2: float) -> None:
     charged = Gaussian(scale).rho(l2)

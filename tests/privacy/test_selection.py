@@ -24,7 +24,7 @@ def some_pass(noise: Mechanism, t: int, l0: int) -> Fraction:
 noises = st.builds(Laplace, st.floats(0.01, 1e13)) | st.builds(Gaussian, st.floats(0.1, 1e13))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(noises, st.integers(1, 50), st.decimals("0.000000000000000001", "0.3", places=18))
 def test_the_threshold_is_sound_and_least(noise: Mechanism, l0: int, delta: Decimal) -> None:
     t = threshold(noise, l0, delta)
