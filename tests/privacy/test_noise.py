@@ -192,14 +192,14 @@ def test_honest_but_curious_and_floating_noise_stay_off() -> None:
     assert out.strip() == "['contrib']"
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [(Laplace, 0.6), (Gaussian, 0.6)])
-def test_ten_thousand_values_do_not_keep_a_person_waiting(kind: type[Mechanism], seconds: float) -> None:
-    """Four times the aim of 150 ms, for machines that are busy with other things."""
+@pytest.mark.parametrize("kind", [Laplace, Gaussian])
+def test_ten_thousand_values_do_not_keep_a_person_waiting(kind: type[Mechanism]) -> None:
+    """Processor time, so that a busy machine does not fail it: about 0.1 s, and never over 0.5 s."""
     noise = kind(1000.0)
     noise.add([0])
     best = math.inf
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         noise.add([7] * 10_000)
-        best = min(best, time.perf_counter() - start)
-    assert best < seconds
+        best = min(best, time.process_time() - start)
+    assert best < 0.5
