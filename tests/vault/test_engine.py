@@ -141,6 +141,8 @@ def test_no_statement_reaches_a_file_or_loosens_the_lock(
 def test_only_one_select_over_leased_tables_runs(engine: duckdb.DuckDBPyConnection, sql: str) -> None:
     hidden_python_table = pa.table({"a": [1]})
     failed(engine, sql)
+    with pytest.raises(duckdb.Error):  # DuckDB would by default look for a variable of that name
+        engine.cursor().sql("SELECT * FROM hidden_python_table").fetchall()
     assert hidden_python_table.num_rows == 1
     assert run(engine, "SELECT count(*) AS n FROM h1.main.t").to_pydict() == {"n": [200000]}
 
