@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.api import problems
 from sandbox.errors import ErrorCode, SandboxError
 
+HEAD_BYTES = 32_768
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -71,9 +72,11 @@ class Intake:
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """The body; a reply that refuses it; None when the caller hung up."""
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:
+            return _too_large("headers", HEAD_BYTES, 431)
         declared = Headers(scope=scope).get("content-length", "0")
         if int(declared) > self._size:
-            return self._too_large()
+            return _too_large("body", self._size, 413)
         body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
@@ -83,7 +86,7 @@ class Intake:
                         return None
                     body += message.get("body", b"")
                     if len(body) > self._size:
-                        return self._too_large()
+                        return _too_large("body", self._size, 413)
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
@@ -94,13 +97,14 @@ class Intake:
             )
             return problems.reply(slow, status=408, headers={"Connection": "close"})
 
-    def _too_large(self) -> Response:
-        large = SandboxError(
-            ErrorCode.REQUEST_TOO_LARGE,
-            f"The request's body is larger than {self._size} bytes.",
-            "Ask a shorter question.",
-        )
-        return problems.reply(large, headers={"Connection": "close"})
+
+def _too_large(part: str, most: int, status: int) -> Response:
+    large = SandboxError(
+        ErrorCode.REQUEST_TOO_LARGE,
+        f"The request has more than {most} bytes of {part}.",
+        "Ask a shorter question." if part == "body" else "Send fewer headers.",
+    )
+    return problems.reply(large, status=status, headers={"Connection": "close"})
 
 
 class _Broken(Exception):

@@ -18,12 +18,12 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api.application import create_app
+from sandbox.api.intake import HEAD_BYTES
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.service.home import Home
 from sandbox.settings import Settings
 
 CONNECTIONS = 1000
-HEAD_BYTES = 32_768
 
 
 def run(settings: Settings, home: Home) -> None:

@@ -22,8 +22,9 @@ from sandbox.api.server import configuration
 from sandbox.client import Sandbox
 from sandbox.identity import Role, Via, operator_of_this_machine
 from sandbox.service import home as homes
-from sandbox.service import operator, steward
+from sandbox.service import loading, operator, steward
 from sandbox.service.home import Home
+from sandbox.service.reports import LoadRequest
 from sandbox.settings import Settings
 from tests.house.tree import ROOT
 
@@ -107,7 +108,7 @@ def load_people(home: Home, folder: Path) -> None:
     frame["bmi"] = frame["bmi"].round(3)
     file = folder / "people.csv"
     frame.to_csv(file, index=False)
-    operator.load(home, operator_of_this_machine(), operator.LoadRequest(str(file), "nafld", "people"))
+    loading.load(home, operator_of_this_machine(), LoadRequest(str(file), "nafld", "people"))
 
 
 @contextmanager

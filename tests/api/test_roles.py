@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
+from sandbox.audit.event import Event, EventKind
 from sandbox.identity import Role, operator_of_this_machine
-from sandbox.service import operator
+from sandbox.service import operator, tokens
 from tests.api.instance import COUNT, Served
 from tests.api.test_errors import check
 
@@ -72,13 +72,12 @@ def test_a_revoked_token_opens_nothing(empty: Served) -> None:
 
 
 def test_an_expired_token_opens_nothing(empty: Served) -> None:
-    token = operator.create_token(empty.home, operator_of_this_machine(), "li", Role.OPC, 1)
-    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat(timespec="seconds")
-    engine = empty.home.store.engine
-    with engine.begin() as connection:
-        connection.execute(
-            text("UPDATE tokens SET expires = :past WHERE id = :id"), {"past": past, "id": token.id}
-        )
+    now = datetime.now(UTC)
+    token = tokens.draw("li", Role.OPC, now - timedelta(seconds=1))
+    facts = {"token": token.id, "person": "li", "role": "opc", "expires": token.expires.isoformat()}
+    made = Event(EventKind.TOKEN_CREATED, operator_of_this_machine(), facts)
+    with empty.home.store.write(made) as written:
+        tokens.keep(written.connection, token, now - timedelta(days=1))
     with empty.http() as http:
         http.headers["Authorization"] = f"Bearer {token.secret}"
         check(http.get("/v1/datasets"), 401, "token-invalid")
