@@ -1,0 +1,95 @@
+"""Random questions that are accepted, for property tests: every feature of the SQL room, mixed freely."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+PEOPLE_KEYS = ["grp", "member", "city", "key_only", "CASE WHEN age < 40 THEN 'young' ELSE 'old' END", "age",
+               "EXTRACT(month FROM born)", "age > 30", "YEAR(born)"]  # fmt: skip
+VISIT_KEYS = [
+    "kind",
+    "place",
+    "days > 0",
+    "CASE WHEN cost > 5 THEN kind END",
+    "date_trunc('year', seen)",
+    "level",
+]
+PEOPLE_NUMBERS = ["age", "score", "weight", "CAST(member AS INT)", "LEAST(GREATEST(LENGTH(city), 1), 8)"]
+VISIT_NUMBERS = ["days", "cost", "LEAST(GREATEST(level, -3), 3)"]
+PEOPLE_TESTS = ["age > 30", "score <= 1.5", "member", "NOT member", "grp IN ('a', 'b')", "city LIKE 'r%'",
+                "born >= DATE '2000-01-01'", "age IS NOT NULL", "weight BETWEEN 10 AND 90", "filter_only = 3",
+                "10 / age > 1", "age // filter_only = 2", "age % 7 = 3", "born < '1999-05-05'"]  # fmt: skip
+VISIT_TESTS = ["days > 0", "cost < 9.5", "kind <> 'p'", "place = 'u'", "level IS NULL", "cost * days > 10",
+               "seen > TIMESTAMP '2000-01-01 00:00:00'", "LENGTH(place) = 1", "COALESCE(level, 0) < 2"]  # fmt: skip
+
+
+@st.composite
+def numbers(draw: st.DrawFn, names: list[str], depth: int = 2) -> str:
+    """A numeric expression with public bounds."""
+    if depth == 0 or draw(st.integers(0, 2)) == 0:
+        return draw(st.sampled_from([*names, "1", "2.5", "0"]))
+    a = draw(numbers(names, depth - 1))
+    b = draw(numbers(names, depth - 1))
+    form = draw(
+        st.sampled_from(
+            [
+                "({a} + {b})",
+                "({a} - {b})",
+                "({a} * {b})",
+                "(-{a})",
+                "ABS({a})",
+                "ROUND({a})",
+                "FLOOR({a})",
+                "COALESCE({a}, {b})",
+                "CASE WHEN {a} > {b} THEN {a} ELSE {b} END",
+                "LEAST({a}, {b})",
+                "GREATEST({a}, {b})",
+                "NULLIF({a}, {b})",
+                "CAST({a} AS DOUBLE)",
+                "({a} / 4)",
+            ]
+        )  # fmt: skip
+    )
+    return str(form.format(a=a, b=b))
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> str:
+    """One accepted question."""
+    shape = draw(st.sampled_from(["people", "visits", "join"]))
+    keys = {"people": PEOPLE_KEYS, "visits": VISIT_KEYS, "join": PEOPLE_KEYS + VISIT_KEYS}[shape]
+    names = {"people": PEOPLE_NUMBERS, "visits": VISIT_NUMBERS, "join": PEOPLE_NUMBERS + VISIT_NUMBERS}[shape]
+    tests = {"people": PEOPLE_TESTS, "visits": VISIT_TESTS, "join": PEOPLE_TESTS + VISIT_TESTS}[shape]
+    unit = "id" if shape != "visits" else "pid"
+    source = {
+        "people": "people",
+        "visits": "visits",
+        "join": draw(
+            st.sampled_from(
+                [
+                    "people JOIN visits ON id = pid",
+                    "people, visits WHERE id = pid",
+                    "(SELECT * FROM people WHERE age > 1) AS people JOIN visits ON people.id = visits.pid",
+                ]
+            )  # fmt: skip
+        ),
+    }[shape]
+    conditions = draw(st.lists(st.sampled_from(tests), max_size=2))
+    group = draw(st.lists(st.sampled_from(keys), max_size=2, unique=True))
+    aggregates = []
+    for i in range(draw(st.integers(1, 3))):
+        number = draw(numbers(names))
+        call = draw(
+            st.sampled_from(["COUNT(*)", f"COUNT({number})", f"COUNT(DISTINCT {unit})", f"SUM({number})",
+                             f"AVG({number})", f"SUM({number}) / COUNT(*)"])
+        )  # fmt: skip
+        if "DISTINCT" not in call and "/ COUNT" not in call and draw(st.booleans()):
+            call += f" FILTER (WHERE {draw(st.sampled_from(tests))})"
+        aggregates.append(f"{call} AS a{i}")
+    where = " AND ".join(conditions)
+    sql = f"SELECT {', '.join([*(f'{k} AS g{i}' for i, k in enumerate(group)), *aggregates])} FROM {source}"
+    if where:
+        sql += (" AND " if "WHERE id" in source else " WHERE ") + f"({where})"
+    if group:
+        sql += " GROUP BY " + ", ".join(group)
+    return sql

@@ -1,0 +1,104 @@
+"""The neighbour property: removing one unit moves the bounded answer by at most the declared sensitivity.
+
+And totality: no row value makes an accepted question raise.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.boundary import Boundary
+from sandbox.query.noise import whole_units
+from tests.query.questions import questions
+from tests.query.world import Rows, engine, exact_tables, published, random_rows, rewritten
+
+# What a random question may be refused for: arithmetic whose range cannot be proved, or kinds that do not mix.
+HONEST = {ErrorCode.OVERFLOW_POSSIBLE, ErrorCode.BOUNDS_MISSING, ErrorCode.SQL_TYPE}
+
+
+def _vectors(boundary: Boundary, table: pa.Table) -> dict[str, dict[tuple[Any, ...], int]]:
+    """Each measure as a map from group to integer units."""
+    keys = list(zip(*(table.column(k.name).to_pylist() for k in boundary.keys), strict=True)) or [()] * len(
+        table
+    )
+    return {
+        m.name: dict(zip(keys, whole_units(table.column(m.name), m).to_pylist(), strict=True))
+        for m in boundary.measures
+    }
+
+
+def assert_bounded(sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int) -> None:
+    """Compare the question on `rows` and on the neighbour without `unit`."""
+    question = rewritten(sql, published(*bounds))
+    with engine(rows) as whole, engine(rows.without(unit)) as less:
+        pairs = zip(
+            question.analyzed.boundaries,
+            exact_tables(question, whole),
+            exact_tables(question, less),
+            strict=True,
+        )
+        for boundary, big, small in pairs:
+            with_unit, without = _vectors(boundary, big), _vectors(boundary, small)
+            if boundary.domain is not None:
+                assert list(with_unit[boundary.measures[0].name]) == list(without[boundary.measures[0].name])
+            for m in boundary.measures:
+                a, b = with_unit[m.name], without[m.name]
+                moves = [abs(a.get(k, 0) - b.get(k, 0)) for k in {*a, *b}]
+                sensitivity = boundary.sensitivity(m)
+                assert sum(moves) <= sensitivity.l1, (sql, m)
+                assert sum(x * x for x in moves) <= sensitivity.l2_squared, (sql, m)
+                assert sum(x > 0 for x in moves) <= boundary.groups, (sql, m)
+            units = boundary.units
+            if units is not None:
+                only = [k for k in with_unit[units.name] if k not in without[units.name]]
+                assert all(with_unit[units.name][k] <= 1 for k in only)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(
+    questions(),
+    st.integers(0, 10_000),
+    st.integers(1, 6),
+    st.integers(0, 8),
+    st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    st.data(),
+)
+def test_one_unit_moves_no_more_than_declared(
+    sql: str, seed: int, units: int, visits: int, bounds: tuple[int, int, int], data: st.DataObject
+) -> None:
+    rows = random_rows(seed, units, visits)
+    if not rows.units:
+        return
+    try:
+        assert_bounded(
+            sql,
+            rows,
+            (bounds[0], min(bounds[1], bounds[0]), min(bounds[2], bounds[0])),
+            data.draw(st.sampled_from(rows.units)),
+        )
+    except SandboxError as refused:
+        assert refused.code in HONEST, f"{sql}: {refused}"
+
+
+def test_the_property_can_fail() -> None:
+    """The checker sees a sensitivity that is too small: without clamping, one unit moves a sum by more."""
+    rows = Rows((), tuple((1, 1, 50, "p", "u", Decimal(10), 1, None) for _ in range(9)))
+    question = rewritten("SELECT SUM(days) FROM visits", published(2, 2, 2))
+    with engine(rows) as whole:
+        clamped = exact_tables(question, whole)[0].column("m0")[0].as_py()
+        raw = whole.sql("SELECT SUM(days) FROM visits").fetchone()
+    assert clamped == 100
+    assert raw == (450,)
+    sensitivity = question.analyzed.boundaries[0].sensitivity(question.analyzed.boundaries[0].measures[0])
+    assert sensitivity.l1 == 100 < raw[0]
