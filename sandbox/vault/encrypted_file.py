@@ -14,7 +14,7 @@ from pyarrow.parquet import encryption as pe
 from sandbox.catalog.model import StoredColumn, StoredFile
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.digest import VERIFIED, HashingFile
-from sandbox.vault.durable import unwritable
+from sandbox.vault.durable import flush_folder, unwritable
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.kms import crypto_factory
 from sandbox.vault.layout import column_keys
@@ -105,6 +105,7 @@ class FileWriter:
             self._file.close()
             with material_path(self._path).open("rb") as material:
                 os.fsync(material.fileno())
+            flush_folder(self._path.parent)
         except OSError as error:
             raise unwritable(self._place, error) from None
         self._prove_every_column_encrypted()

@@ -46,6 +46,16 @@ def new_version_folder(home: Path, dataset: str, table: str, version: int) -> Pa
     return folder
 
 
+def remove_version_folder(folder: Path) -> None:
+    """Remove a folder and its files, the mark last: if the plug is pulled, the next sweep goes on."""
+    mark = folder / MARK
+    for path in folder.iterdir():
+        if path != mark:
+            path.unlink()
+    mark.unlink(missing_ok=True)
+    folder.rmdir()
+
+
 def version_folders(home: Path) -> tuple[Path, ...]:
     """Every version folder in the home, sorted."""
     return tuple(sorted(path for path in (home / DATA).glob("*/*/v*-*") if path.is_dir()))

@@ -36,7 +36,14 @@ Needs = Mapping[TableVersion, frozenset[str]]
 
 
 class OverBudgetError(Exception):
-    """The tables do not fit the budget. Never leaves the hot store."""
+    """The tables do not fit the budget. Never leaves the hot store.
+
+    `alone`: one of them does not fit by itself, so that there is no use in trying again.
+    """
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__()
+        self.alone = alone
 
 
 class Lease:
@@ -197,7 +204,7 @@ class HotStore:
 
     def _loaded(self, version: TableVersion, columns: frozenset[str]) -> HotTable:
         if any(name == version.id and refused <= columns for name, refused in self._too_large):
-            raise OverBudgetError
+            raise OverBudgetError(alone=True)
         held = self._tables.get(version.id)
         if held is not None and can_grow(held):
             with self._guard:
@@ -211,8 +218,9 @@ class HotStore:
                 self._unpin([held])
         try:
             return self._filled(version, columns, None)
-        except OverBudgetError:
-            self._too_large.add((version.id, columns))
+        except OverBudgetError as error:
+            if error.alone:
+                self._too_large.add((version.id, columns))
             raise
 
     def _filled(self, version: TableVersion, columns: frozenset[str], beside: HotTable | None) -> HotTable:
@@ -234,7 +242,7 @@ class HotStore:
         patience = time.monotonic() + PATIENCE_SECONDS
         with self._guard:
             if growing.size + sum(table.size for table in self._mine) > budget:
-                raise OverBudgetError
+                raise OverBudgetError(alone=growing.size > budget)
             while self._size() + growing.size > budget:
                 self._drop_replaced()
                 idle = [table for table in self._tables.values() if not table.pins]

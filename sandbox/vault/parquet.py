@@ -11,9 +11,8 @@ Rules
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,9 +21,8 @@ import pyarrow as pa
 
 from sandbox.catalog.model import StoredColumn, StoredFile, TableVersion
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.vault.durable import flush_folder, writing
 from sandbox.vault.encrypted_file import FileWriter, open_parquet, open_verified, storage_corrupt
-from sandbox.vault.folders import new_version_folder
+from sandbox.vault.folders import new_version_folder, remove_version_folder
 from sandbox.vault.keyring import GRADES, Grade, Keyring
 from sandbox.vault.kms import key_refused
 from sandbox.vault.layout import physical_name, physical_schema, stored_columns
@@ -119,8 +117,6 @@ class EncryptedWriter:
             if kind is None:
                 self._write_group()
                 self._finish_part()
-                with writing(self._place()):
-                    flush_folder(self._folder)
         except BaseException:
             self._discard()
             raise
@@ -161,10 +157,8 @@ class EncryptedWriter:
     def _discard(self) -> None:
         if self._part is not None:
             self._part.abandon()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _place(self) -> str:
-        return self._folder.relative_to(self._home).as_posix()
+        with suppress(OSError):  # what stays is marked, and the next sweep removes it
+            remove_version_folder(self._folder)
 
 
 def read_batches(

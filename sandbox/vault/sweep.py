@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.durable import flush_folder
-from sandbox.vault.folders import MARK, version_folders
+from sandbox.vault.folders import MARK, remove_version_folder, version_folders
 from sandbox.vault.lock import alone
 
 
 def sweep(home: Path, committed: Callable[[], Iterable[str]]) -> tuple[str, ...]:
     """Remove the version folders of loads that died before their commit; call it when a home is opened.
 
-    Only folders that still bear the mark of an unfinished load are removed. While a load or a rotation
-    runs nothing is done.
+    Only folders that still bear the mark of an unfinished load, or are empty, are removed. While a load
+    or a rotation runs nothing is done.
 
     Args:
         home: folder of the instance.
@@ -40,12 +39,10 @@ def _swept(home: Path, kept: set[str]) -> tuple[str, ...]:
     removed = []
     for folder in version_folders(home):
         name, mark = folder.relative_to(home).as_posix(), folder / MARK
-        if not mark.exists():
-            continue
         if name in kept:
-            mark.unlink()
-        else:
-            shutil.rmtree(folder)
+            mark.unlink(missing_ok=True)
+        elif mark.exists() or not any(folder.iterdir()):
+            remove_version_folder(folder)
+            flush_folder(folder.parent)
             removed.append(name)
-        flush_folder(folder.parent)
     return tuple(removed)

@@ -185,6 +185,22 @@ def test_what_never_fits_fails_with_the_one_fixed_error(home: Path, keys: Keyrin
     store.close()
 
 
+def test_what_does_not_fit_together_fits_one_by_one(home: Path, keys: Keyring) -> None:
+    store = HotStore(home, keys, 16, 256, 2)
+    rows = 500_000
+    one, two = (
+        write(home, keys, numbers(rows, 3, n), name=f"t{n}", grades={}, batch_rows=rows) for n in range(2)
+    )
+    columns = frozenset({"c0", "c1", "c2"})
+    with pytest.raises(SandboxError) as caught, store.lease({one: columns, two: columns}):
+        pass
+    assert caught.value.code is ErrorCode.QUESTION_FAILED
+    for version in (one, two):
+        assert ask(store, version, set(columns), "count(c2) AS n")["n"].to_pylist() == [rows]
+    assert all(table.pins == 0 for table in store._tables.values())
+    store.close()
+
+
 def test_warm_makes_the_first_question_read_nothing(
     home: Path, keys: Keyring, store: HotStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

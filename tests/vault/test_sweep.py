@@ -47,6 +47,29 @@ def test_an_empty_home_is_swept(home: Path) -> None:
     assert sweep(home, list) == ()
 
 
+def test_a_plug_pulled_while_folders_come_and_go(home: Path, keys: Keyring) -> None:
+    kept = write(home, keys, people(5), version=1)
+    write(home, keys, people(5), version=2)
+    (home / "data/nafld/people/v000003-00000000").mkdir()  # made, not yet marked
+    real, removed = Path.unlink, 0
+
+    def dies(path: Path, missing_ok: bool = False) -> None:
+        nonlocal removed
+        removed += 1
+        if removed == 3:  # the mark of the first, one file of the second
+            raise KeyboardInterrupt
+        real(path, missing_ok)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", dies)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(home, lambda: [kept.files[0].path])
+    assert len(version_folders(home)) == 3
+    assert len(sweep(home, lambda: [kept.files[0].path])) == 2
+    assert [folder.name[:7] for folder in version_folders(home)] == ["v000001"]
+    assert pa.Table.from_batches(read_batches(home, keys, kept, ["born"])).num_rows == 5
+
+
 def test_the_catalog_is_asked_when_no_load_can_commit_any_more(home: Path, keys: Keyring) -> None:
     def committed() -> list[str]:
         with pytest.raises(SandboxError), loading(home):

@@ -37,7 +37,7 @@ def assert_refused(home: Path, keys: Keyring, version: TableVersion) -> None:
 
 
 def positions(size: int) -> list[int]:
-    inner = random.Random(20260101).sample(range(size), min(size, 400))
+    inner = random.Random(20260101).sample(range(size), min(size, 300))
     return sorted({*range(12), *range(size - 120, size), *inner})
 
 
