@@ -13,13 +13,13 @@ from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estima
 from sandbox.service.documents import plain
 
 DIGITS_OF_AN_ERROR_BAR = 2
-"""An error bar is rounded up to this many digits, its number to the same place: more would be noise."""
+"""An error bar is rounded up to this many digits, and the decimals of its number end where it ends."""
 
 _SHOWN = Decimal("1e-6")
 
 
-def show_answer(answer: Answer) -> None:
-    """Print an answer: its rows, error bars, price, what is left, notes and sources."""
+def show_answer(answer: Answer, *, brief: bool = False) -> None:
+    """Print an answer: its rows, error bars and price; unless brief, also what is left, notes and sources."""
     terminal.show(answer_table(answer))
     if answer.table.num_rows == 0:
         terminal.say("No rows.")
@@ -29,6 +29,8 @@ def show_answer(answer: Answer) -> None:
         terminal.say("Open tables only: exact, and free.")
     else:
         terminal.say(f"Cost {price(answer.cost)}")
+    if brief:
+        return
     if answer.budgets:
         show_budgets(answer.budgets)
     for note in answer.notes:
@@ -39,7 +41,7 @@ def show_answer(answer: Answer) -> None:
     terminal.say(f"Question {answer.question}")
 
 
-def show_estimate(estimate: Estimate) -> None:
+def show_estimate(estimate: Estimate, *, brief: bool = False) -> None:
     """Print an estimate: accuracy of each column, where the price goes, whether it can be paid."""
     terminal.show(
         terminal.table(
@@ -52,11 +54,12 @@ def show_estimate(estimate: Estimate) -> None:
         terminal.show(_share_table(estimate.cost.shares), "Where the price goes")
     terminal.say(f"Price {price(estimate.cost)}")
     terminal.say("The budgets have room for it." if estimate.affordable else "A budget has no room for it.")
-    if estimate.budgets:
+    if estimate.budgets and not brief:
         show_budgets(estimate.budgets)
     for note in estimate.notes:
         terminal.say(f"Note: {note.en}")
-    terminal.say(f"Decided by {', '.join(estimate.decided_by)}")
+    if not brief:
+        terminal.say(f"Decided by {', '.join(estimate.decided_by)}")
 
 
 def show_budgets(budgets: Sequence[BudgetState]) -> None:
@@ -106,13 +109,13 @@ def price(cost: Cost) -> str:
 
 
 def rounded(value: object, error: float | None) -> str:
-    """A noisy number to the place its error bar speaks of; as it is when it has none."""
+    """A noisy number with the decimals that its error bar speaks of; as it is when it has none."""
     if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
         return _exact(value)
     if error is None or not math.isfinite(error) or error <= 0:
         return _exact(value)
     places = _places(error)
-    if places <= 0:
+    if places <= 0 or isinstance(value, int):
         return str(round(value))
     return f"{value:.{places}f}"
 

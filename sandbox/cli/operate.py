@@ -11,7 +11,11 @@ from sandbox.cli import session, terminal
 from sandbox.errors import ErrorCode, SandboxError
 
 if TYPE_CHECKING:
-    from sandbox.service.reports import LoadReport
+    from sandbox.ingest.report import LoadReport
+    from sandbox.service.reports import LoadPlan
+
+MOST_REASONS = 10
+"""Reasons of bad rows that are listed after a load."""
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +76,8 @@ def load(
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Load a table into encrypted Parquet, as one new version or not at all."""
-    from sandbox.service import operator  # noqa: PLC0415
+    from sandbox.service import loading  # noqa: PLC0415
+    from sandbox.service.reports import LoadRequest  # noqa: PLC0415
 
     given = {
         "format": form,
@@ -85,11 +90,14 @@ def load(
     options = {name: value for name, value in given.items() if value is not None}
     if not header:
         options["header"] = False
-    request = operator.LoadRequest(location, dataset, table, options, max_bad_rows, plan)
+    request = LoadRequest(location, dataset, table, options, max_bad_rows)
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
+        if plan:
+            _show_plan(loading.plan(instance, who, request))
+            return
         with terminal.progress(f"Loading {dataset}.{table}") as steps:
-            report = operator.load(instance, who, request, steps)
+            report = loading.load(instance, who, request, steps)
     _show_load(report)
 
 
@@ -101,19 +109,17 @@ def quarantine(
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Show the rows that the newest load set aside, with line and reason. These are raw data."""
-    from sandbox.service import operator  # noqa: PLC0415
+    from sandbox.service import loading  # noqa: PLC0415
 
     with session.opened(home, passphrase_file) as instance:
-        rows = operator.quarantine(instance, session.actor(instance, person), dataset, table)
-    if not rows:
+        rows = loading.quarantine(instance, session.actor(instance, person), dataset, table)
+        nothing = True
+        for row in rows:
+            nothing = False
+            column = f" column {row.column}" if row.column else ""
+            terminal.say(f"{row.part}:{row.record}:{column} {row.reason}", f"    {row.raw}")
+    if nothing:
         terminal.say("Nothing was set aside.")
-        return
-    terminal.show(
-        terminal.table(
-            [("file", "left"), ("record", "right"), ("column", "left"), ("reason", "left"), ("raw", "left")],
-            [(row.part, row.record, row.column, row.reason, row.raw) for row in rows],
-        )
-    )
 
 
 def serve(
@@ -165,19 +171,34 @@ def demo(
     run(folder)
 
 
+def _show_plan(plan: LoadPlan) -> None:
+    terminal.show(terminal.table([("column", "left"), ("type", "left")], plan.columns))
+    _show_left_out(plan.left_out)
+    terminal.say(f"A plan only: nothing of {plan.source} was loaded into {plan.dataset}.{plan.table}.")
+
+
 def _show_load(report: LoadReport) -> None:
-    for warning in report.warnings:
-        terminal.say(f"Note: {warning}")
-    terminal.show(terminal.table([("column", "left"), ("type", "left")], report.columns))
-    name = f"{report.dataset}.{report.table}"
-    if report.planned:
+    version = report.version
+    _show_left_out(report.left_out)
+    for name, count in report.rounded.items():
+        terminal.say(f"Note: {count:,} values of {name} were rounded to its declared decimals.")
+    if report.dropped:
+        terminal.say(f"Note: {report.dropped:,} rows without a unit were dropped, as the policy says.")
+    if report.alone:
+        terminal.say(f"Note: {report.alone:,} rows without a unit are units of their own.")
+    terminal.say(
+        f"Loaded {version.dataset}.{version.table}, version {version.version}: {version.rows:,} rows."
+    )
+    if version.quarantined:
+        for reason in report.reasons[:MOST_REASONS]:
+            column = f"{reason.column}: " if reason.column else ""
+            terminal.say(f"  {reason.count:,} × {column}{reason.reason} (first: {reason.first})")
         terminal.say(
-            f"A plan only: nothing was loaded into {name}. Without --plan this becomes a new version."
+            f"{version.quarantined:,} bad rows were set aside; see them: "
+            f"sandbox quarantine {version.dataset} {version.table}"
         )
-        return
-    terminal.say(f"Loaded {name}, version {report.version}: {report.rows:,} rows.")
-    if report.quarantined:
-        terminal.say(
-            f"{report.quarantined:,} bad rows were set aside; see them: "
-            f"sandbox quarantine {report.dataset} {report.table}"
-        )
+
+
+def _show_left_out(names: tuple[str, ...]) -> None:
+    if names:
+        terminal.say(f"Note: the policy does not list {', '.join(names)}; these columns are not stored.")

@@ -56,7 +56,7 @@ def show(made: Table, title: str = "") -> None:
     """A table to stdout under its title; in a pipe without blank borders and trailing spaces."""
     console = stdout()
     if title:
-        console.print(Text(printable(title), style="bold"), soft_wrap=True)
+        headline(title)
     if console.is_terminal:
         console.print(made)
         return
@@ -65,6 +65,11 @@ def show(made: Table, title: str = "") -> None:
     for line in captured.get().splitlines():
         if line.strip():
             sys.stdout.write(line.rstrip() + "\n")
+
+
+def headline(text: str) -> None:
+    """One line to stdout, bold in a terminal."""
+    stdout().print(Text(printable(text), style="bold"), soft_wrap=True)
 
 
 def say(*lines: str) -> None:

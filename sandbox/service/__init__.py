@@ -4,36 +4,42 @@ One module per person, imported by name (`from sandbox.service import opc`, then
 a command loads only what it needs. What they take and give back is in `sandbox.service.reports`.
 
 `home`
-- `init(settings: Settings, passphrase: str) -> InitReport`
+- `init(settings: Settings, passphrase: str | None = None) -> InitReport`
 - `open_home(settings: Settings, passphrase: str | None = None) -> Home` (None: the settings say where it is)
 - `close(home: Home) -> None`
 - `actor(home: Home, person: str | None, via: Via) -> Actor` (None: the operator of this machine, CLI only)
 - `authenticate(home: Home, bearer: str) -> Actor` (API; the person with the token's one role)
+
+`checkup`
 - `doctor(settings: Settings) -> tuple[Finding, ...]`
 
 `opc`
 - `datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]`
+- `grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]`
 - `ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer`
 - `estimate(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Estimate`
 - `explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision`
 - `budget(home: Home, actor: Actor, grant: str) -> tuple[BudgetState, ...]`
 
 `steward`
-- `lint(path: Path) -> tuple[Remark, ...]`
-- `publish(home: Home, actor: Actor, path: Path) -> Published`
+- `lint(path: Path) -> tuple[Diagnostic, ...]`
+- `publish(home: Home, actor: Actor, path: Path) -> Publication`
+
+`loading`
+- `plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan`
+- `load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = None) -> LoadReport`
+- `quarantine(home: Home, actor: Actor, dataset: str, table: str) -> Iterator[BadRecord]`
 
 `operator`
-- `load(home: Home, actor: Actor, request: LoadRequest, progress: Progress | None = None) -> LoadReport`
-- `quarantine(home: Home, actor: Actor, dataset: str, table: str) -> Iterator[BadRow]`
 - `create_token(home: Home, actor: Actor, person: str, role: Role, days: int = 30) -> NewToken`
 - `list_tokens(home: Home, actor: Actor) -> tuple[TokenCard, ...]`
 - `revoke_token(home: Home, actor: Actor, token: str) -> TokenCard`
-- `rotate_keys(home: Home, actor: Actor, new_passphrase: str | None = None) -> RotationReport`
+- `rotate_keys(home: Home, actor: Actor, new_passphrase: str | None = None) -> Rotation`
 
 `auditor`
 - `show_log(home: Home, actor: Actor, which: LogFilter) -> tuple[LogLine, ...]`
 - `export_log(home: Home, actor: Actor, folder: Path) -> ExportReport`
-- `verify_log(folder: Path) -> VerifyReport` (offline: needs no home and no key)
+- `verify_log(folder: Path, key: str | None = None, …) -> Report` (offline: needs no home and no key)
 
 A `Home` may be used by several threads at once.
 """

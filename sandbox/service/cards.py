@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from sandbox.policy.decide import Published, Version
-from sandbox.policy.types import BudgetBlock, ColumnPolicy, Kind, Mask, Policy, TablePolicy, Use
+from sandbox.policy.types import BudgetBlock, ColumnPolicy, Grant, Kind, Mask, Policy, TablePolicy, Use
 from sandbox.privacy.loss import Budget
-from sandbox.service.reports import ColumnCard, DatasetCard, TableCard
+from sandbox.service.reports import ColumnCard, DatasetCard, GrantCard, TableCard
 
 
 def dataset_cards(
@@ -23,6 +23,28 @@ def dataset_cards(
     return tuple(
         _dataset(name, version, _naming(name, mine, published), loaded)
         for name, version in sorted(published.policies.items())
+    )
+
+
+def grant_cards(published: Published, person: str) -> tuple[GrantCard, ...]:
+    """A card for every published grant that names the person, by name."""
+    return tuple(_grant(published.grants[name]) for name in published.grants_of(person))
+
+
+def _grant(version: Version[Grant]) -> GrantCard:
+    grant = version.content
+    return GrantCard(
+        grant=grant.grant,
+        version=f"{grant.grant}@{version.digest}",
+        project=grant.project,
+        people=grant.people,
+        purpose=grant.purpose,
+        datasets=grant.datasets,
+        settings=tuple(setting.value for setting in grant.settings),
+        budget=_budget(grant.budget),
+        first=grant.window.first,
+        last=grant.window.last,
+        obligations=grant.obligations,
     )
 
 

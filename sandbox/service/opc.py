@@ -12,16 +12,21 @@ from sandbox.policy.types import BudgetBlock, Grant
 from sandbox.privacy.loss import Account, AccountKind, Budget
 from sandbox.query import pipeline, present
 from sandbox.query.answer import Answer, BudgetState, Estimate
-from sandbox.service.cards import dataset_cards
+from sandbox.service.cards import dataset_cards, grant_cards
 from sandbox.service.home import Home, today
 from sandbox.service.refusals import REFUSALS, refused
-from sandbox.service.reports import DatasetCard
+from sandbox.service.reports import DatasetCard, GrantCard
 
 
 def datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]:
     """Every published dataset as its policy declares it; nothing comes from the data."""
     loaded = {(version.dataset, version.table) for version in home.catalog.all_current()}
     return dataset_cards(home.registry.snapshot(), actor.id, loaded)
+
+
+def grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]:
+    """The grants that name the actor."""
+    return grant_cards(home.registry.snapshot(), actor.id)
 
 
 def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from sandbox.audit.event import Fact
 from sandbox.identity import Role
+from sandbox.ingest.source import Option
 from sandbox.policy.types import Scalar, Titles
 from sandbox.privacy.loss import Budget
 
@@ -30,25 +31,38 @@ class InitReport:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadReport:
-    """One load, for the operator only: rows and quarantined are true counts.
+class LoadRequest:
+    """What to load, and how to read it.
 
     Attributes:
-        version: number of the version that is now current (or would be, for a plan).
-        columns: name and Arrow type of every column kept, in order.
-        planned: nothing was loaded; this is what a load would do.
-        warnings: what was guessed or left out, in words.
+        location: a file, or a pattern of files.
+        options: of the connector, by name; see `sandbox load --help`.
+        max_bad_rows: a load with more bad rows is refused; None: more than a tenth of all rows.
+
+    """
+
+    location: str
+    dataset: str
+    table: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    max_bad_rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """What a load would do; only the head of the source was read.
+
+    Attributes:
+        columns: name and declared type of every column that would be stored.
+        left_out: columns of the source that the policy does not list.
 
     """
 
     dataset: str
     table: str
-    version: int
-    rows: int
-    quarantined: int
+    source: str
     columns: tuple[tuple[str, str], ...]
-    planned: bool
-    warnings: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,30 @@ class DatasetCard:
     minimum_group: int
     grants: tuple[str, ...]
     tables: tuple[TableCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCard:
+    """What one project got, as published.
+
+    Attributes:
+        version: name and digest of the published grant, as `liver-2026@sha256:…`.
+        budget: for the life of the grant.
+        first, last: days (UTC), both inclusive.
+
+    """
+
+    grant: str
+    version: str
+    project: str
+    people: tuple[str, ...]
+    purpose: str
+    datasets: tuple[str, ...]
+    settings: tuple[str, ...]
+    budget: Budget
+    first: date
+    last: date
+    obligations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
