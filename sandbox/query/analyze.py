@@ -18,12 +18,13 @@ from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
 from sandbox.query.parse import place_of
 from sandbox.query.private import aggregate
 from sandbox.query.public import output_errors, post_process
-from sandbox.query.relations import Public, Rows, column, open_table, protected_table
+from sandbox.query.relations import Public, Rows, column, open_table, protected_table, result_table
 from sandbox.query.scopes import Scope, combine, sources_of
 from sandbox.query.usages import TableKey, links_of
 from sandbox.query.vocabulary import AGGREGATES
@@ -148,13 +149,11 @@ class _Walk:
         self.tables.add(key)
         if policy.protection == "open":
             if not wanted:
-                wanted = frozenset(n for n, c in list(policy.columns.items())[:1] if c.use)
+                wanted = frozenset([n for n, c in policy.columns.items() if c.use > Use.HIDDEN][:1])
             name = f"open_{len(self.open_tables)}"
             self.open_tables.append(OpenTable(name, open_table(dataset, table, policy, wanted)))
             columns = tuple(sorted(n.lower() for n in wanted))
-            tree = exp.Select(expressions=[column(c) for c in columns]).from_(
-                exp.to_identifier(name, quoted=True)
-            )
+            tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
             return Public(tree, columns)
         links = {n: links_of(visible.tables, key, n) for n in names}
         return protected_table(dataset, table, policy, links, wanted)

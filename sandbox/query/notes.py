@@ -40,7 +40,7 @@ def _groups(b: PricedBoundary) -> list[Note]:
         ]
     return [
         Note(
-            f"Every public group appears; it is empty where its noisy count is below {b.threshold} units.",
+            f"Every public group appears; it is empty where its noisy count is under {b.threshold} units.",
             f"所有公开分组都会列出;加噪后单位数低于 {b.threshold} 的组不给出数字。",
         )
     ]

@@ -4,7 +4,7 @@ Rules
 - Epsilon is for the whole question. Its noisy vectors share it equally: with one scale-free error per
   vector to keep small, equal shares make the worst of them least.
 - Laplace or Gaussian for the whole question: the one with the smaller error (geometric mean of the
-  vectors' half-widths) that the accounts accept in their present state.
+  vectors' half-widths) by which no account goes down by more than the epsilon that was asked.
 - A Gaussian question at epsilon E spends the rho that alone would convert to E at the accounts' delta.
 """
 
@@ -17,7 +17,7 @@ from decimal import Decimal
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import BudgetBlock, Policy, PrivacyBlock
-from sandbox.privacy.accountant import conversion_delta, epsilon_to_rho
+from sandbox.privacy.accountant import Odometer, conversion_delta, epsilon_to_rho, spent_epsilon, within
 from sandbox.privacy.calibrate import gaussian_for, laplace_for
 from sandbox.privacy.ledger import Ledger
 from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, Account, AccountKind, Budget, Loss
@@ -28,6 +28,7 @@ from sandbox.query.rewrite import Rewritten
 
 SELECTION_PARTS = 100
 DEFAULT_PARTS = 10
+ROUNDING = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,29 @@ def price(rewritten: Rewritten, epsilon: Decimal | None, ledger: Ledger) -> Pric
     policies = _protected_policies(rewritten)
     spent = _epsilon(epsilon, rewritten.analyzed.authorized.admitted.grant.budget, policies)
     delta = _selection_delta(accounts, policies) if any(b.selects for b in boundaries) else Decimal(0)
+    states = [(a, ledger.state(a)) for a in accounts]
     candidates = sorted(_candidates(boundaries, spent, delta, accounts), key=lambda c: c.error)
-    for candidate in candidates:
-        if ledger.would_accept(accounts, candidate.loss) is None:
-            return Priced(rewritten, spent, candidate.loss, accounts, candidate.boundaries)
-    # Nothing fits: the cheaper promise is shown, and the reservation will refuse it with the reason.
-    pure = next(c for c in candidates if c.loss.epsilon is not None)
-    return Priced(rewritten, spent, pure.loss, accounts, pure.boundaries)
+    kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, spent) for a, o in states)]
+    # With no room at all the pure one is shown; the reservation refuses it and says what is left.
+    pure = [c for c in candidates if c.loss.epsilon is not None]
+    chosen = next(iter((*kept, *(c for c in candidates if _fits(states, c.loss)), *pure)))
+    return Priced(rewritten, spent, chosen.loss, accounts, chosen.boundaries)
+
+
+def _keeps_price(before: Odometer, limit: Budget, loss: Loss, epsilon: Decimal) -> bool:
+    """Whether the account accepts the loss and goes down by no more than the epsilon that was asked.
+
+    Gaussian noise ends the pure sum, after which the account stands where its zCDP sum converts to. Soon
+    after pure questions that would cost far more than this question is worth.
+    """
+    after = before.after(loss)
+    if not within(after, limit):
+        return False
+    return spent_epsilon(after, limit.delta) <= spent_epsilon(before, limit.delta) + epsilon + ROUNDING
+
+
+def _fits(states: Sequence[tuple[Account, Odometer]], loss: Loss) -> bool:
+    return all(within(odometer.after(loss), account.limit) for account, odometer in states)
 
 
 @dataclass(frozen=True, slots=True)

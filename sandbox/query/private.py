@@ -12,7 +12,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Boundary, Key, Measure, Measuring, key_domain
 from sandbox.query.parse import DIALECT, place_of
-from sandbox.query.relations import Public, Rows, column
+from sandbox.query.relations import Public, Rows, column, result_table
 from sandbox.query.scopes import Scope
 from sandbox.query.typed import Typed, cast, held
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
@@ -45,7 +45,7 @@ def aggregate(select: exp.Select, scope: Scope, name: str, floor: int, sql: str)
             exp.alias_(outputs.of(p.unalias()), exp.to_identifier(p.alias_or_name, quoted=True))
             for p in select.selects
         ]
-    ).from_(exp.to_identifier(name, quoted=True), copy=False)
+    ).from_(result_table(name), copy=False)
     outputs.finish(select, post)
     if (keys and (domain is None or floor > 0)) or not measuring.measures:
         measuring.units()

@@ -62,6 +62,11 @@ def relation_name(dataset: str, table: str) -> exp.Table:
     return exp.Table(this=exp.to_identifier(f"{dataset}.{table}", quoted=True))
 
 
+def result_table(name: str) -> exp.Table:
+    """A noisy or open table, as post-processing names it."""
+    return exp.Table(this=exp.to_identifier(name, quoted=True))
+
+
 def column(name: str, table: str | None = None) -> exp.Column:
     """A quoted column."""
     return exp.column(
