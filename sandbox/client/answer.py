@@ -28,7 +28,7 @@ class Answer:
         half_widths: 95 % half-widths of the noisy columns, same rows, same names, float64. A column that is
             not noisy is absent; a cell for which none can be given is null.
         columns: what each column is.
-        cost: its price; None when it touched open tables only.
+        cost: what it cost; None when it touched open tables only, or was asked before.
         budgets: what is left after it.
         repeated: whether this is the stored answer of the same question asked before, which cost nothing.
         notes: remarks in both languages, by rule.
@@ -115,10 +115,10 @@ class Answer:
             lines.append(f"… {self.table.num_rows - ROWS_SHOWN} more rows: .to_pandas()")
         if any(column.noisy for column in self.columns):
             lines.append("± is the 95 % half-width of the noise")
-        if self.cost is None:
-            lines.append("open data: exact, free")
+        if self.repeated:
+            lines.append("asked before: free")
         else:
-            lines.append("asked before: free" if self.repeated else f"cost {self.cost}")
+            lines.append("open data: exact, free" if self.cost is None else f"cost {self.cost}")
         lines += [str(budget) for budget in self.budgets]
         lines += [note.en for note in self.notes]
         lines += list(self.attribution)

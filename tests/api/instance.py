@@ -114,7 +114,9 @@ def load_people(home: Home, folder: Path) -> None:
 @contextmanager
 def serving(home: Home) -> Iterator[Served]:
     """Serve `home` with uvicorn in a thread, as `sandbox serve` configures it, on a free port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With the protocol named, asyncio sets TCP_NODELAY, as it does for `sandbox serve`.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     server = uvicorn.Server(configuration(home.settings, home, "127.0.0.1", port))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
