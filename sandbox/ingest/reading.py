@@ -1,0 +1,121 @@
+"""The rows of one load on their way in: read ahead, checked, given their unit; bad records set aside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+import pyarrow as pa
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.ingest.ahead import ahead
+from sandbox.ingest.quarantine import Quarantine
+from sandbox.ingest.report import MOST_BAD_SHARE, LoadLimits, Progress
+from sandbox.ingest.rows import UnitColumn
+from sandbox.ingest.source import Source
+from sandbox.ingest.validate import Validator
+from sandbox.policy.types import ColumnPolicy
+
+_REASONS_SHOWN = 3
+
+
+class Reading:
+    """Reads a source once.
+
+    Args:
+        source: what to read.
+        columns: the policy's columns, all of which the source has.
+        units: who a row belongs to; None for an open table.
+        quarantine: where bad records go.
+        limits: when to refuse.
+        progress: called after each batch, from the thread that reads.
+
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        columns: Mapping[str, ColumnPolicy],
+        units: UnitColumn | None,
+        quarantine: Quarantine,
+        limits: LoadLimits,
+        progress: Progress | None,
+    ) -> None:
+        self.limits = limits
+        self._source = source
+        self._columns = tuple(columns)
+        self._units = units
+        self._quarantine = quarantine
+        self._progress = progress
+        self._validator = Validator(columns)
+        self._stop = threading.Event()
+        self._good = 0
+        self._stored = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the checked rows, without unit and rank."""
+        return self._validator.schema
+
+    def rounded(self) -> Mapping[str, int]:
+        """Decimals that were rounded, by column."""
+        return {name: count for name, count in self._validator.tally.rounded.items() if count}
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Leaving this ends the reading soon, in whatever thread it runs."""
+        try:
+            yield
+        finally:
+            self._stop.set()
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """The rows to store, with `__unit` if the table is protected.
+
+        Raises:
+            SandboxError: SOURCE_UNREADABLE; LOAD_REFUSED when there are too many bad records, or when
+                nothing is left to store; STORAGE_FULL, STORAGE_UNWRITABLE.
+
+        """
+        size = self._source.describe().size
+        with closing(ahead(self._source.batches(self._columns))) as batches:
+            for raw in batches:
+                if self._stop.is_set():
+                    return
+                batch = self._validator.check(raw)
+                self._quarantine.add(batch.bad)
+                self._good += batch.rows.num_rows
+                self._check_most_bad()
+                rows = batch.rows if self._units is None else self._units.append(batch.rows)
+                self._stored += rows.num_rows
+                if self._progress is not None:
+                    self._progress(self._good + self._quarantine.count, batch.bytes_done, size)
+                yield rows
+        self._check_whole()
+
+    def _check_most_bad(self) -> None:
+        most = self.limits.max_bad_rows
+        if most is not None and self._quarantine.count > most:
+            raise self._refused(f"More than {most} records of the source do not fit the policy.")
+
+    def _check_whole(self) -> None:
+        bad = self._quarantine.count
+        if not self._good + bad:
+            raise self._refused("The source holds no records.")
+        if not self._good:
+            raise self._refused("No record of the source fits the policy.")
+        if self.limits.max_bad_rows is None and bad > MOST_BAD_SHARE * (self._good + bad):
+            raise self._refused("More than a tenth of the records of the source do not fit the policy.")
+        if not self._stored:
+            raise self._refused("No row of the source belongs to a unit, and the policy drops such rows.")
+
+    def _refused(self, message: str) -> SandboxError:
+        shown = [
+            f"{reason.column or 'record'}: {reason.reason} ({reason.count} times, first in {reason.first})"
+            for reason in self._quarantine.reasons()[:_REASONS_SHOWN]
+        ]
+        if not shown:
+            return SandboxError(ErrorCode.LOAD_REFUSED, message, "Check that the right file was named.")
+        hint = "; ".join(shown) + ". Correct the source, the options or the policy; max-bad-rows allows more."
+        return SandboxError(ErrorCode.LOAD_REFUSED, message, hint)
