@@ -49,5 +49,7 @@ def create_app(home: Home) -> FastAPI:
     )
     app.include_router(routes.router)
     problems.install(app)
-    app.add_middleware(Intake, size=settings.request_bytes, seconds=settings.request_seconds)
+    app.add_middleware(
+        Intake, home=home.folder, size=settings.request_bytes, seconds=settings.request_seconds
+    )
     return app

@@ -5,12 +5,13 @@ Rules
   length is refused before the first byte, a chunked body at the first byte too many.
 - Every reply carries the same security headers. There is no CORS: a web page of another origin has no
   business here.
-- An exception that nobody expected ends here, as `internal`.
+- An exception that nobody foresaw ends here.
 """
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -34,13 +35,15 @@ class Intake:
 
     Args:
         app: the application.
+        home: folder of the instance, where unforeseen errors are written down.
         size: largest body, in bytes.
         seconds: longest time for the body to arrive.
 
     """
 
-    def __init__(self, app: ASGIApp, size: int, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, home: Path, size: int, seconds: float) -> None:
         self._app = app
+        self._home = home
         self._size = size
         self._seconds = seconds
 
@@ -65,10 +68,10 @@ class Intake:
             elif body is not None:
                 await self._app(scope, _replay(body, receive), send_guarded)
         except Exception as error:
+            reply = problems.unexpected(error, self._home)
             if started:
-                problems.incident(error)
                 raise _Broken from None
-            await problems.internal(error)(scope, receive, send_guarded)
+            await reply(scope, receive, send_guarded)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """The body; a reply that refuses it; None when the caller hung up."""

@@ -2,18 +2,18 @@
 
 Rules
 - Every error reply is `application/problem+json`, the web framework's own included.
-- An error that only the operator can mend tells the caller its code, never its message: that may name
-  files of the instance. The message goes to the operator's log.
-- An unexpected error is `internal` and carries an incident number. What the operator's log keeps of it is
-  its type and the code lines it passed, not its text: that may quote a row.
+- An error that only the operator can mend tells the caller its code and an incident number, never its
+  message: that may name files of the instance. The message goes to the log of the process.
+- So does an error that nobody foresaw; the service writes it down in the home without its text, which
+  may quote a row.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -27,6 +27,7 @@ from starlette.responses import Response
 from sandbox.api import examples
 from sandbox.api.forms import Problem
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.service.unexpected import as_coded
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -90,9 +91,7 @@ STATUS: Mapping[ErrorCode, int] = {
 }
 
 # A caller can act on these in spite of their 5xx status, and their texts name nothing of the instance.
-_TOLD = frozenset(
-    {ErrorCode.QUESTION_FAILED, ErrorCode.SERVICE_BUSY, ErrorCode.SERVICE_UNREACHABLE, ErrorCode.INTERNAL}
-)
+_TOLD = frozenset({ErrorCode.QUESTION_FAILED, ErrorCode.SERVICE_BUSY, ErrorCode.SERVICE_UNREACHABLE})
 
 
 def title(code: ErrorCode) -> str:
@@ -102,11 +101,7 @@ def title(code: ErrorCode) -> str:
 
 
 def reply(
-    error: SandboxError,
-    *,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
-    instance: str = "",
+    error: SandboxError, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The problem details of an error.
 
@@ -114,7 +109,6 @@ def reply(
         error: what went wrong.
         status: HTTP status where HTTP itself asks for another one than the code has (405, 406, 408, 415).
         headers: further reply headers.
-        instance: URI of this occurrence.
 
     """
     status = status or STATUS.get(error.code, 500)
@@ -125,49 +119,25 @@ def reply(
         "code": error.code.value,
     }
     if status >= 500 and error.code not in _TOLD:
-        instance = incident(error, said=str(error))
+        instance = f"urn:sandbox:incident:{secrets.token_hex(8)}"
+        _log.error("%s %s", instance, error)
         body["detail"] = "The sandbox cannot do this now; nothing that you can change would help."
-        body["hint"] = "Ask the operator, and name the instance below."
-        body |= {"place": None, "rules": []}
+        body["hint"] = "Ask the operator, and name this incident. See the budget for what was charged."
+        body |= {"place": None, "rules": [], "instance": instance}
     else:
         body["detail"] = error.message
         body["hint"] = error.hint
         body["place"] = error.place
         body["rules"] = list(error.rules)
-    if instance:
-        body["instance"] = instance
     sent = dict(headers or {})
     if error.code is ErrorCode.TOKEN_INVALID:
         sent["WWW-Authenticate"] = 'Bearer realm="data sandbox", error="invalid_token"'
     return Response(to_json(body), status, sent, PROBLEM_TYPE)
 
 
-def incident(error: BaseException, said: str = "") -> str:
-    """Write an error to the operator's log; return the URI under which it stands there."""
-    name = f"urn:sandbox:incident:{secrets.token_hex(8)}"
-    causes: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None and len(causes) < 8:
-        lines = [
-            f"{frame.filename}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(cause.__traceback__)
-        ]
-        causes.append("\n  ".join([type(cause).__qualname__, *lines]))
-        cause = cause.__cause__ or cause.__context__
-    _log.error("%s %s\n%s", name, said, "\n".join(causes))
-    return name
-
-
-def internal(error: BaseException) -> Response:
-    """The reply to an unexpected error: no details, but a number to ask the operator about."""
-    return reply(
-        SandboxError(
-            ErrorCode.INTERNAL,
-            "Something in the sandbox went wrong.",
-            "If this was a question it may have been charged: look at the budget, then ask the operator.",
-        ),
-        instance=incident(error),
-    )
+def unexpected(error: Exception, home: Path) -> Response:
+    """The reply to an error that nobody foresaw, which is written down in the home."""
+    return reply(as_coded(error, home))
 
 
 def install(app: FastAPI) -> None:
