@@ -36,9 +36,9 @@ def commands(document: Path) -> list[Command]:
 
 def shape(line: str) -> str:
     """A line without its noise."""
-    line = BASE64.sub("@", line)
+    line = BASE64.sub("@", re.sub(r"-{3,}:?", "-", line))
     line = NUMBER.sub("#", HEX.sub("@", line))
-    return re.sub(r"-{2,}:?", "-", re.sub(r"\s+", " ", line)).strip()
+    return re.sub(r"\s+", " ", line).strip()
 
 
 def fits(said: tuple[str, ...], printed: list[str]) -> bool:
