@@ -53,8 +53,7 @@ def make(folder: Path, grant: str = GRANT, units: int = 400) -> None:
 def load(home: Home, folder: Path, units: int) -> None:
     """Load `units` people with two visits each (again: a new version)."""
     people = [
-        [i, i % 100, f"{i % 5}.25", i % 80, "true" if i % 2 else "false", "abc"[i % 3]]
-        + ["oslo", "2000-01-02", "s3cr3t", i % 9, "xy"[i % 2]]
+        (i, i % 100, f"{i % 5}.25", i % 80, "true", "abc"[i % 3], "oslo", "2000-01-02", "s3cr3t", i % 9, "x")
         for i in range(units)
     ]
     visits = [

@@ -20,22 +20,9 @@ from sandbox.service import home as homes
 from tests.query.instance import context, li, make, open_instance
 
 SQL = "SELECT grp, COUNT(*) AS n FROM people WHERE age > 12 GROUP BY grp"
-STEPS = tuple(
-    [
-        "parse",
-        "admit",
-        "resolve",
-        "authorize",
-        "analyze",
-        "rewrite",
-        "price",
-        "locate",
-        "charge",
-        "execute",
-        "noise",
-        "post_process",
-        "settle",
-    ]
+STEPS = (
+    *("parse", "admit", "resolve", "authorize", "analyze", "rewrite", "price", "locate"),
+    *("charge", "execute", "noise", "post_process", "settle"),
 )
 CHARGED = STEPS.index("charge")
 SETTLED = STEPS.index("settle")
