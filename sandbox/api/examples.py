@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Any
 
 EXPLANATION_BODY: dict[str, Any] = {
-    "sql": "SELECT male, count(*) AS patients, avg(age) AS mean_age FROM nafld.people GROUP BY male",
+    "sql": "SELECT male, count(*) AS patients, avg(age) AS mean_age "
+    "FROM nafld.people GROUP BY male ORDER BY male",
     "grant": "liver-2026",
 }
 QUESTION_BODY: dict[str, Any] = EXPLANATION_BODY | {"epsilon": "0.4"}
-ANSWER: dict[str, Any] = {}
-ESTIMATE: dict[str, Any] = {}
-EXPLANATION: dict[str, Any] = {}
-DATASETS: dict[str, Any] = {}
-BUDGETS: dict[str, Any] = {}
-LOG: dict[str, Any] = {}
-PROBLEM: dict[str, Any] = {}
+
+_replies: dict[str, dict[str, Any]] = json.loads(
+    files("sandbox.api").joinpath("examples.json").read_text("utf-8")
+)
+ANSWER = _replies["ANSWER"]
+ESTIMATE = _replies["ESTIMATE"]
+EXPLANATION = _replies["EXPLANATION"]
+DATASETS = _replies["DATASETS"]
+BUDGETS = _replies["BUDGETS"]
+LOG = _replies["LOG"]
+PROBLEM = _replies["PROBLEM"]
 
 
 def reply(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

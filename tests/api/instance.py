@@ -72,13 +72,26 @@ class Served:
         return Sandbox(self.url, self.token(person, Role.OPC), grant=grant)
 
 
-def make(folder: Path, **settings: object) -> Home:
-    """A new instance with people, units, the policy of NAFLD and three grants published; no data."""
+def make(folder: Path, *, generous: bool = True, **settings: object) -> Home:
+    """A new instance with people, units, the policy of NAFLD and grants published; no data.
+
+    `generous`: with budgets and grants for tests; otherwise the files as they are shipped.
+    """
     chosen = Settings.model_validate({"home": folder / "home", "engine_threads": 1, **settings})
     homes.init(chosen, PASSPHRASE)
     home = homes.open_home(chosen, PASSPHRASE)
     papers = folder / "policies"
     shutil.copytree(ROOT / "policies", papers)
+    mine = _generous(papers) if generous else [papers / "grants" / "liver-2026.yaml"]
+    steward.publish(home, operator_of_this_machine(), papers / "people.yaml")
+    wang = homes.actor(home, "wang", Via.CLI)
+    for path in (papers / "units.yaml", papers / "nafld.policy.yaml", *mine):
+        steward.publish(home, wang, path)
+    return home
+
+
+def _generous(papers: Path) -> list[Path]:
+    """People, budgets and grants for tests; returns the grants."""
     (papers / "people.yaml").write_text(PEOPLE, "utf-8")
     policy = papers / "nafld.policy.yaml"
     text = policy.read_text("utf-8")
@@ -86,19 +99,11 @@ def make(folder: Path, **settings: object) -> Home:
         assert before in text
         text = text.replace(before, after)
     policy.write_text(text, "utf-8")
-    grants = papers / "grants"
+    grants = []
     for name, people, epsilon in (("plenty", "[li, sun]", 800), ("ten", "[li]", 1), ("suns", "[sun]", 4)):
-        (grants / f"{name}.yaml").write_text(GRANT.format(name=name, people=people, epsilon=epsilon), "utf-8")
-    operator_here = operator_of_this_machine()
-    steward.publish(home, operator_here, papers / "people.yaml")
-    wang = homes.actor(home, "wang", Via.CLI)
-    for path in (
-        papers / "units.yaml",
-        policy,
-        *(grants / f"{name}.yaml" for name in ("plenty", "ten", "suns")),
-    ):
-        steward.publish(home, wang, path)
-    return home
+        grants.append(papers / "grants" / f"{name}.yaml")
+        grants[-1].write_text(GRANT.format(name=name, people=people, epsilon=epsilon), "utf-8")
+    return grants
 
 
 def load_people(home: Home, folder: Path) -> None:
