@@ -87,24 +87,32 @@ def analyze(authorized: Authorized) -> Analyzed:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A CTE and the names that could be seen where it was written: a later CTE cannot change its meaning."""
+
+    select: exp.Select
+    visible: Mapping[str, _Named]
+
+
 @dataclass(slots=True)
 class _Walk:
     authorized: Authorized
     boundaries: list[Boundary] = field(default_factory=list)
     open_tables: list[OpenTable] = field(default_factory=list)
     tables: set[TableKey] = field(default_factory=set)
-    cte_results: dict[int, Relation] = field(default_factory=dict)
+    named: dict[int, Relation] = field(default_factory=dict)
 
     @property
     def sql(self) -> str:
         return self.authorized.resolved.parsed.sql
 
-    def select(self, select: exp.Select, outer: Mapping[str, exp.CTE]) -> Relation:
+    def select(self, select: exp.Select, outer: Mapping[str, _Named]) -> Relation:
         """One SELECT, its sources first."""
         ctes = dict(outer)
         with_ = select.args.get("with_")
         for cte in with_.expressions if with_ else ():
-            ctes[cte.alias] = cte
+            ctes[cte.alias] = _Named(cte.this, dict(ctes))
         sources = {s.alias_or_name: self._source(s, select, ctes) for s in sources_of(select)}
         protected = {a: s for a, s in sources.items() if isinstance(s, Rows)}
         if not protected:
@@ -126,18 +134,27 @@ class _Walk:
             return public
         return self._rows(select, scope)
 
-    def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, exp.CTE]) -> Relation:
+    def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, _Named]) -> Relation:
         if isinstance(source, exp.Subquery):
             return self.select(source.this, ctes)
         assert isinstance(source, exp.Table)  # noqa: S101 -- the vocabulary has no other sources
         if not source.db:
-            cte = ctes[source.name]
-            known = self.cte_results.get(id(cte))
-            if known is None:
-                visible = {n: c for n, c in ctes.items() if c is not cte}
-                known = self.cte_results[id(cte)] = self.select(cte.this, visible)
-            return known
+            return self._cte(source, ctes)
         return self._base(source, select)
+
+    def _cte(self, source: exp.Table, ctes: Mapping[str, _Named]) -> Relation:
+        """One relation for each CTE, however often it is named: its noise is drawn once."""
+        cte = ctes.get(source.name)
+        if cte is None:
+            raise SandboxError(
+                ErrorCode.SQL_NAME_UNKNOWN,
+                f"The CTE {source.name[:80]} is not known here.",
+                "A CTE sees only those written before it, and never itself.",
+                place=place_of(source, self.sql),
+            )
+        if id(cte.select) not in self.named:
+            self.named[id(cte.select)] = self.select(cte.select, cte.visible)
+        return self.named[id(cte.select)]
 
     def _base(self, source: exp.Table, select: exp.Select) -> Relation:
         visible = self.authorized.resolved.visible

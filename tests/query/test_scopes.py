@@ -1,0 +1,49 @@
+"""Names mean what they meant where they were written: the decision and the execution see the same columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox.errors import ErrorCode, SandboxError
+from tests.query.world import engine, published, random_rows, rewritten, silent_answer
+
+WORLD = published()
+
+
+def test_a_cte_of_the_same_name_further_in_does_not_change_what_an_earlier_one_sums() -> None:
+    """`filter_only` may not be summed: the decision saw SUM(age), so SUM(age) must run."""
+    sql = """
+    WITH a AS (SELECT age AS x FROM people), b AS (SELECT SUM(x) AS s FROM a)
+    SELECT s FROM (WITH a AS (SELECT filter_only AS x FROM people WHERE filter_only > 1) SELECT s FROM b) AS q
+    """
+    (exact,) = rewritten(sql, WORLD).exact
+    text = exact.tree.sql("duckdb")
+    assert '"age"' in text
+    assert "filter_only" not in text
+
+
+def test_a_cte_sees_the_one_of_the_same_name_that_came_before() -> None:
+    sql = "WITH a AS (SELECT age FROM people) SELECT COUNT(*) FROM (WITH a AS (SELECT age FROM a) SELECT * FROM a) AS q"
+    assert len(rewritten(sql, WORLD).exact) == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH a AS (SELECT * FROM a) SELECT COUNT(*) FROM a",
+        "WITH a AS (SELECT age FROM b), b AS (SELECT age FROM people) SELECT COUNT(*) FROM a",
+    ],
+)
+def test_a_cte_sees_neither_itself_nor_later_ones(sql: str) -> None:
+    with pytest.raises(SandboxError) as refused:
+        rewritten(sql, WORLD)
+    assert refused.value.code is ErrorCode.SQL_NAME_UNKNOWN
+
+
+def test_a_cte_that_is_named_twice_is_measured_once() -> None:
+    sql = (
+        "WITH n AS (SELECT COUNT(*) AS n FROM people) SELECT a.n - b.n AS zero FROM n AS a CROSS JOIN n AS b"
+    )
+    assert len(rewritten(sql, WORLD).analyzed.boundaries) == 1
+    with engine(random_rows(1, 5, 2)) as connection:
+        assert silent_answer(sql, WORLD, connection).table.to_pylist() == [{"zero": 0}]
