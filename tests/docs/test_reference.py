@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 import typer
+from fastapi.routing import APIRoute
 from typer.core import TyperGroup, TyperOption
 
+from sandbox.api.problems import STATUS
+from sandbox.api.routes import router
 from sandbox.audit.event import FACTS, EventKind
 from sandbox.cli.app import app
+from sandbox.client.faults import SandboxFault
 from sandbox.errors import ErrorCode
 from sandbox.settings import Settings
 from tests.docs.tables import coded, rows
@@ -19,9 +23,29 @@ from tests.house.tree import ROOT
 
 
 def test_every_error_code_is_documented_once_with_what_to_do() -> None:
-    table = rows("errors.md")
+    table = rows("errors.md", columns=4)
     assert sorted(coded(row[0])[0] for row in table) == sorted(code.value for code in ErrorCode)
-    assert all(len(row) == 3 and row[1] and row[2] for row in table)
+    assert all(what and next_step for _, _, what, next_step in table)
+
+
+def test_every_error_has_its_http_status() -> None:
+    documented = {coded(row[0])[0]: row[1] for row in rows("errors.md", columns=4)}
+    assert documented == {code.value: str(status) for code, status in STATUS.items()}
+
+
+def test_every_path_of_the_api_is_documented() -> None:
+    documented = {(coded(row[0])[0], coded(row[1])[0]) for row in rows("api.md", columns=4)}
+    assert documented == {
+        (route.path, method)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+
+
+def test_every_fault_of_the_client_is_documented() -> None:
+    documented = {coded(row[0])[0] for row in rows("api.md", columns=2)}
+    assert documented == {fault.__name__ for fault in SandboxFault.__subclasses__()}
 
 
 def test_every_setting_is_documented_with_its_default_and_its_meaning() -> None:
