@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +45,8 @@ def show(
         person=by,
         grant=grant,
         dataset=dataset,
-        since=_day(since, "--since"),
-        until=_end_of(_day(until, "--until")),
+        since=_moment(since, "--since", time.min),
+        until=_moment(until, "--until", time.max),
         limit=limit,
     )
     with session.opened(home, passphrase_file) as instance:
@@ -117,19 +117,15 @@ def verify(
     raise typer.Exit(report.exit_code)
 
 
-def _day(text: str | None, option: str) -> datetime | None:
-    if text is None:
+def _moment(day: str | None, option: str, at: time) -> datetime | None:
+    if day is None:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        return datetime.combine(date.fromisoformat(day), at, UTC)
     except ValueError:
         raise SandboxError(
             ErrorCode.ARGUMENT, f"{option} is not a day.", f"Write it like {option} 2026-01-31."
         ) from None
-
-
-def _end_of(day: datetime | None) -> datetime | None:
-    return None if day is None else day + timedelta(days=1) - timedelta(microseconds=1)
 
 
 def _facts(facts: object) -> str:

@@ -8,6 +8,13 @@ import pytest
 from sandbox.service import home as homes
 from sandbox.service.home import Home
 from tests.service.instance import copied, make, settings
+from tests.service.stretching import remembered
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passphrases() -> Iterator[None]:
+    with remembered():
+        yield
 
 
 @pytest.fixture(scope="session")
