@@ -3,6 +3,8 @@
 Rules
 - One statement, and it is a SELECT (CTEs allowed). Size, depth and number of nodes are bounded.
 - Only the node types of `vocabulary.ALLOWED` may occur: an unknown function or construct is refused.
+- A SELECT stands in FROM, JOIN or WITH only. LIMIT and OFFSET are whole numbers.
+- Comments are dropped: nothing that a person wrote beside the SQL goes further.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ def parse(sql: str, max_bytes: int) -> Parsed:
             place=place_of(tree, sql),
         )
     for node in tree.walk():
+        node.comments = None
         if type(node) not in ALLOWED:
             raise _not_allowed(node, sql)
         part = strange_part(node)
@@ -79,7 +82,44 @@ def parse(sql: str, max_bytes: int) -> Parsed:
                 instead_of(node),
                 place=place_of(node, sql),
             )
+        wrong = _misplaced(node)
+        if wrong is not None:
+            raise SandboxError(ErrorCode.SQL_UNSUPPORTED, *wrong, place=place_of(node, sql))
     return Parsed(sql, tree)
+
+
+def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
+    """What is wrong with where `node` stands, and what to write instead; None when nothing is."""
+    match node:
+        case exp.Subquery() if not isinstance(node.parent, exp.From | exp.Join):
+            return (
+                "A SELECT in the place of a value or condition is not supported.",
+                "Put it into FROM and join its answer.",
+            )
+        case exp.Subquery() | exp.CTE() if not isinstance(node.this, exp.Select):
+            return (
+                "Brackets in FROM and WITH hold one SELECT and nothing else.",
+                "Take the extra brackets away.",
+            )
+        case exp.From() | exp.Join() if not isinstance(node.this, exp.Table | exp.Subquery):
+            return (
+                f"{spoken_name(node.this)} is not supported in FROM.",
+                "FROM takes tables, CTEs and subqueries.",
+            )
+        case exp.Table() if node.args.get("alias") is not None and node.args["alias"].columns:
+            return (
+                "A table's columns keep their names.",
+                "Rename them in SELECT, as in: SELECT age AS a.",
+            )
+        case exp.Limit() | exp.Offset() if not _whole_number(node.expression):
+            return ("LIMIT and OFFSET take a whole number.", "Write LIMIT 10.")
+        case exp.Count() if node.this is None or node.expressions:
+            return ("COUNT takes one column, or *.", "Write COUNT(*) or COUNT(x).")
+    return None
+
+
+def _whole_number(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
 
 
 def _check_size(tree: exp.Expr) -> None:

@@ -23,7 +23,8 @@ def test_a_cte_of_the_same_name_further_in_does_not_change_what_an_earlier_one_s
 
 
 def test_a_cte_sees_the_one_of_the_same_name_that_came_before() -> None:
-    sql = "WITH a AS (SELECT age FROM people) SELECT COUNT(*) FROM (WITH a AS (SELECT age FROM a) SELECT * FROM a) AS q"
+    inner = "WITH a AS (SELECT age FROM a) SELECT * FROM a"
+    sql = f"WITH a AS (SELECT age FROM people) SELECT COUNT(*) FROM ({inner}) AS q"
     assert len(rewritten(sql, WORLD).exact) == 1
 
 
