@@ -23,7 +23,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.service.home import Home
 from sandbox.settings import Settings
 
-CONNECTIONS = 1000
+CONNECTIONS = 500
 
 
 def run(settings: Settings, home: Home) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +51,19 @@ class Answer:
     receipt: Mapping[str, Any]
 
     def to_arrow(self, *, errors: bool = False) -> pa.Table:
-        """The rows; with `errors`, each noisy column is followed by `<name>__half_width`."""
-        if not errors:
-            return self.table
+        """The rows; with `errors`, each noisy column is followed by `<name>__half_width`.
+
+        A name that the question gave twice, or to a column beside which it would clash, gets a number.
+        """
         arrays, names = [], []
         widths = dict(zip(self.half_widths.column_names, self.half_widths.columns, strict=True))
         for name, values in zip(self.table.column_names, self.table.columns, strict=True):
             arrays.append(values)
             names.append(name)
-            if name in widths:
+            if errors and name in widths:
                 arrays.append(widths[name])
                 names.append(f"{name}__half_width")
-        return pa.Table.from_arrays(arrays, names=names)
+        return pa.Table.from_arrays(arrays, names=_distinct(names))
 
     def to_pandas(self, *, errors: bool = False) -> Any:
         """The rows as a pandas frame (needs pandas); `errors` as in `to_arrow`."""
@@ -126,10 +127,25 @@ class Answer:
         return lines
 
 
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, the second of its kind with `_1` behind it, and so on."""
+    taken: set[str] = set()
+    found = []
+    for name in names:
+        free = name
+        number = 0
+        while free in taken or (free != name and free in names):
+            number += 1
+            free = f"{name}_{number}"
+        taken.add(free)
+        found.append(free)
+    return found
+
+
 def _said(value: Any, width: float | None, column: model.Column) -> str:
     if not column.noisy or value is None:
         return page.number(value, None)
-    return f"{page.number(value, width)} {page.half_width(width)}"
+    return f"{page.number(value, width)} {page.half_width(width, value)}"
 
 
 def _scale(shown: list[tuple[list[Any], list[float | None]]], at: int) -> tuple[float, float] | None:
@@ -167,6 +183,8 @@ def read(stream: bytes) -> Answer:
         else:
             errors[int(belongs)] = at
     names = [everything.schema.field(at).name for at in values]
+    if len(names) != len(about["columns"]):
+        raise ValueError("the stream has other columns than it says")
     table = pa.Table.from_arrays([everything.column(at) for at in values], names=names)
     half_widths = pa.Table.from_arrays(
         [everything.column(at) for at in errors.values()], names=[names[position] for position in errors]

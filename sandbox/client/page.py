@@ -43,14 +43,16 @@ def number(value: object, width: float | None) -> str:
         return str(value)
     if width is None or not math.isfinite(width) or width <= 0:
         return f"{value:.6g}" if isinstance(value, float) else str(value)
-    return f"{value:,.{_places(width)}f}"
+    return f"{value:,.{0 if isinstance(value, int) else _places(width)}f}"
 
 
-def half_width(width: float | None) -> str:
-    """`± width` in two significant digits; `±?` when none can be given."""
+def half_width(width: float | None, value: object = None) -> str:
+    """`± width` in two significant digits, or whole beside a whole number; `±?` when none can be given."""
     if width is None or not math.isfinite(width):
         return "±?"
-    return f"±{width:,.{_places(width)}f}" if width > 0 else "±0"
+    if width <= 0 or (width == math.floor(width) and not isinstance(value, (float, Decimal))):
+        return f"±{width:,.0f}"
+    return f"±{width:,.{_places(width)}f}"
 
 
 def _places(width: float) -> int:

@@ -54,5 +54,5 @@ def test_httpx_and_pyarrow_are_enough() -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "7.0 ±1.5" in done.stdout
+    assert "7 ±1.5" in done.stdout
     assert "['n', 'n__half_width'] True" in done.stdout

@@ -20,3 +20,12 @@ def test_error_columns_stand_beside_their_values() -> None:
 
 def test_one_column_is_still_a_frame() -> None:
     assert an_answer(["n"], [[1]], {0: [1.0]}).to_polars().shape == (1, 1)
+
+
+def test_names_that_would_clash_get_a_number() -> None:
+    answer = an_answer(["n", "n", "n__half_width", "n_1"], [[1], [2], [3], [4]], {0: [1.0]})
+    assert answer.to_arrow().column_names == ["n", "n_2", "n__half_width", "n_1"]
+    names = answer.to_arrow(errors=True).column_names
+    assert len(set(names)) == len(names)
+    assert answer.to_polars(errors=True).columns == list(answer.to_pandas(errors=True).columns) == names
+    assert answer.table.column_names == ["n", "n", "n__half_width", "n_1"]
