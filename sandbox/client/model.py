@@ -107,7 +107,7 @@ class BudgetState:
         return page.html_lines([str(self)])
 
 
-_EXPECTED = ["column", "type", "95 % error"]
+_EXPECTED = ["column", "95 % error"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -122,7 +122,10 @@ class Estimate:
     decided_by: tuple[str, ...]
 
     def _rows(self) -> list[list[str]]:
-        return [[c.name, c.type, page.half_width(c.half_width) if c.noisy else "exact"] for c in self.columns]
+        return [
+            [column.name, page.half_width(column.half_width) if column.noisy else "exact"]
+            for column in self.columns
+        ]
 
     def _lines(self) -> list[str]:
         verdict = "affordable" if self.affordable else "NOT affordable"

@@ -103,7 +103,7 @@ def text_lines(lines: Sequence[str]) -> str:
 def html_lines(lines: Sequence[str]) -> str:
     """Small print."""
     said = "<br>".join(escape(line, MOST_LINE) for line in lines)
-    return f'<div {_PLAIN} style="font-size:smaller;opacity:0.8">{said}</div>'
+    return f'<div {_PLAIN} style="font-size:smaller;opacity:0.8;margin:0.3em 0 0.8em">{said}</div>'
 
 
 def escape(text: str, most: int = MOST_TEXT) -> str:
@@ -122,7 +122,8 @@ def error_bar(value: float, width: float, low: float, high: float) -> str:
     return (
         '<svg width="100" height="10" viewBox="-2 0 100 10" style="margin-left:0.6em;vertical-align:middle" '
         'role="img" aria-label="error bar">'
-        f'<path d="M{left:.1f} 5H{right:.1f}M{left:.1f} 2V8M{right:.1f} 2V8" '
+        '<path d="M0 5H96" stroke="currentColor" opacity="0.15"/>'
+        f'<path d="M{left:.1f} 5H{right:.1f}M{left:.1f} 1V9M{right:.1f} 1V9" '
         'stroke="currentColor" opacity="0.6"/>'
-        f'<circle cx="{middle:.1f}" cy="5" r="2" fill="currentColor"/></svg>'
+        f'<circle cx="{middle:.1f}" cy="5" r="1.5" fill="currentColor"/></svg>'
     )
