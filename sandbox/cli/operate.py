@@ -172,6 +172,15 @@ def demo(
 
 
 def _show_plan(plan: LoadPlan) -> None:
+    if plan.suggestion:
+        terminal.say(
+            f"No published policy names {plan.dataset}.{plan.table}. By its first rows its columns might be:",
+            "",
+            plan.suggestion.rstrip(),
+            "",
+            "A steward confirms the types, says how each column may be used, and publishes the policy.",
+        )
+        return
     terminal.show(terminal.table([("column", "left"), ("type", "left")], plan.columns))
     _show_left_out(plan.left_out)
     terminal.say(f"A plan only: nothing of {plan.source} was loaded into {plan.dataset}.{plan.table}.")

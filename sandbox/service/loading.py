@@ -9,6 +9,7 @@ from sandbox.catalog.model import TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
 from sandbox.ingest.connect import open_source
+from sandbox.ingest.infer import columns_block, infer
 from sandbox.ingest.load import check_columns, load_table
 from sandbox.ingest.quarantine import read_quarantine
 from sandbox.ingest.report import LoadLimits, LoadReport
@@ -24,15 +25,28 @@ Steps = Callable[[int, int | None], None]
 
 
 def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
-    """What a load would do. Reads the head of the source, stores nothing.
+    """What a load would do, or, for a table that no policy names, the columns that its policy might declare.
+
+    Reads the head of the source, stores nothing.
 
     Raises:
-        SandboxError: as `load`, as far as the head of the source shows it.
+        SandboxError: ROLE_REFUSED, SOURCE_UNREADABLE, ARGUMENT; LOAD_REFUSED when columns are missing.
 
     """
     need(actor, Role.OPERATOR, "Loading data")
-    rules = _rules(_policy(home, request.dataset), request.table)
     source = open_source(request.location, request.options)
+    version = home.registry.snapshot().policies.get(request.dataset)
+    rules = None if version is None else version.content.tables.get(request.table)
+    if rules is None:
+        suggested = infer(source)
+        return LoadPlan(
+            dataset=request.dataset,
+            table=request.table,
+            source=source.describe().uri,
+            columns=tuple((name, type_name(column)) for name, column in suggested.items()),
+            left_out=(),
+            suggestion=columns_block(suggested),
+        )
     return LoadPlan(
         dataset=request.dataset,
         table=request.table,

@@ -55,6 +55,8 @@ class LoadPlan:
     Attributes:
         columns: name and declared type of every column that would be stored.
         left_out: columns of the source that the policy does not list.
+        suggestion: where no policy names the table, `columns:` for one (YAML), by the first rows; the
+            steward confirms it. Empty otherwise.
 
     """
 
@@ -63,6 +65,7 @@ class LoadPlan:
     source: str
     columns: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...]
+    suggestion: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,16 @@ class Ran:
 
 
 def sandbox(
-    *arguments: str | Path, home: Path | None = None, stdin: bytes = b"", passphrase: str | None = PASSPHRASE
+    *arguments: str | Path,
+    home: Path | None = None,
+    stdin: bytes = b"",
+    passphrase: str | None = PASSPHRASE,
+    also: Mapping[str, str] | None = None,
 ) -> Ran:
-    """Run a command in this process, piped."""
+    """Run a command in this process, piped; `also` is put into its environment."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with (
-        _process(arguments, _environment(home, passphrase), stdin),
+        _process(arguments, {**_environment(home, passphrase), **(also or {})}, stdin),
         redirect_stdout(out),
         redirect_stderr(err),
     ):

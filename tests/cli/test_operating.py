@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sandbox.service import home as homes
 from tests.cli.terminal import PASSPHRASE, Ran, sandbox
@@ -54,6 +55,21 @@ def test_a_plan_loads_nothing(town: Path) -> None:
     assert "A plan only" in planned.out
     after = sandbox("audit", "show", "--as", "zhao", "--kind", "dataset.loaded", home=town / "home").out
     assert after == before
+
+
+def test_a_plan_for_an_unknown_table_suggests_columns_to_confirm(town: Path, tmp_path: Path) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("code,day,amount\n007,2026-01-31,1.50\n")
+    planned = sandbox("load", file, "--dataset", "new", "--table", "t", "--plan", home=town / "home")
+    assert planned.code == 0, planned.err
+    block = planned.out[planned.out.index("columns:") : planned.out.index("A steward")]
+    found = yaml.safe_load(block)["columns"]
+    assert {name: column["type"] for name, column in found.items()} == {
+        "code": "text",
+        "day": "date",
+        "amount": "decimal",
+    }
+    assert {column["use"] for column in found.values()} == {"hidden"}
 
 
 BAD_FILES: list[tuple[str, bytes | None, tuple[str, ...], str]] = [
@@ -171,9 +187,13 @@ def test_homes_that_are_not_and_passphrases_that_are_not(town: Path, tmp_path: P
     assert sandbox("token", "list", "--home", home).code == 0
 
 
-def test_a_setting_that_cannot_be_is_named(
-    town: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_setting_that_cannot_be_is_named(town: Path) -> None:
+    done = sandbox("token", "list", home=town / "home", also={"SANDBOX_HOT_STORE_MB": "much"})
+    assert (done.code, done.error) == (1, "argument")
+    assert "SANDBOX_HOT_STORE_MB" in done.err
+
+
+def test_a_keyring_that_is_open_damaged_or_gone(tmp_path: Path) -> None:
     broken = tmp_path / "home"
     homes.init(settings(broken), PASSPHRASE)
     done = sandbox("token", "list", "--passphrase-file", tmp_path / "none", home=broken, passphrase=None)
