@@ -38,7 +38,7 @@ COUNT = "SELECT COUNT(*) AS patients FROM nafld.people WHERE age > 60"
 MEAN = "SELECT male, AVG(bmi) AS mean_bmi, COUNT(*) AS patients FROM nafld.people GROUP BY male ORDER BY male"
 RAW = "SELECT age, weight, bmi FROM nafld.people LIMIT 5"
 DEAR = "SELECT COUNT(*) AS deaths FROM nafld.people WHERE status = 1"
-LATER = "SELECT test, AVG(value) AS mean FROM nafld.labs GROUP BY test"
+LATER = "SELECT test, COUNT(*) AS n, AVG(value) AS mean FROM nafld.labs GROUP BY test"
 
 
 @dataclass(frozen=True, slots=True)

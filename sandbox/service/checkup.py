@@ -1,4 +1,7 @@
-"""Looking after an instance: what a machine needs, and whether the home is whole. Changes nothing."""
+"""Looking after an instance: what a machine needs, and whether the home is whole.
+
+Changes nothing, except that opening a home ends what a dead process left half done.
+"""
 
 from __future__ import annotations
 
