@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import localcontext
 
 from sqlglot import exp
 
@@ -26,6 +27,7 @@ from sandbox.query.private import aggregate
 from sandbox.query.public import output_errors, post_process
 from sandbox.query.relations import Public, Rows, column, open_table, protected_table, result_table
 from sandbox.query.scopes import Scope, combine, sources_of
+from sandbox.query.typed import EXACT, Typed
 from sandbox.query.usages import TableKey, links_of
 from sandbox.query.vocabulary import AGGREGATES
 
@@ -67,7 +69,8 @@ def analyze(authorized: Authorized) -> Analyzed:
     """
     walk = _Walk(authorized)
     root = authorized.resolved.tree
-    result = walk.select(root, {})
+    with localcontext(EXACT):
+        result = walk.select(root, {})
     if isinstance(result, Rows):
         raise SandboxError(
             ErrorCode.RAW_ROWS,
@@ -133,6 +136,50 @@ class _Walk:
             self.boundaries.append(boundary)
             return public
         return self._rows(select, scope)
+
+    def _public(
+        self, select: exp.Select, sources: Mapping[str, Public], ctes: Mapping[str, _Named]
+    ) -> Public:
+        """Post-processing; open rows that are only filtered and projected can still be joined below."""
+        return post_process(select, sources, lambda node: self._scalar(node, ctes))
+
+    def _scalar(self, node: exp.Subquery, ctes: Mapping[str, _Named]) -> exp.Select:
+        """A SELECT in the place of a value, above the boundary: its own post-processing."""
+        inner = self.select(node.this, ctes)
+        if isinstance(inner, Rows):
+            raise SandboxError(
+                ErrorCode.RAW_ROWS,
+                "This SELECT gives rows of protected data; only aggregates leave the sandbox.",
+                "Aggregate inside it: (SELECT COUNT(*) FROM …).",
+                place=place_of(node, self.sql),
+            )
+        return inner.tree
+
+    def _semi_join(
+        self,
+        node: exp.In,
+        lookup: Callable[[exp.Column], Typed],
+        unit: exp.Column,
+        ctes: Mapping[str, _Named],
+    ) -> Typed:
+        """`x IN (SELECT y …)` on protected rows: within the unit, or among public values of an open table."""
+        inner = self.select(node.args["query"].this, ctes)
+        outputs = node.args["query"].this.selects
+        if len(outputs) == 1 and isinstance(node.this, exp.Column):
+            mine, name = lookup(node.this), outputs[0].alias_or_name
+            if isinstance(inner, Rows) and mine.links & inner.columns[name].links:
+                own = exp.Select(expressions=[column(UNIT_COLUMN)])
+                own = own.from_(
+                    exp.Subquery(this=inner.tree, alias=exp.TableAlias(this=exp.to_identifier("s")))
+                )
+                tree = exp.In(this=unit.copy(), query=exp.Subquery(this=own))
+                return Typed(tree, Kind.BOOLEAN, keys=(False, True), nullable=False, unit_level=True)
+        raise SandboxError(
+            ErrorCode.SQL_JOIN,
+            "IN (SELECT …) on protected rows compares units, as in: id IN (SELECT id FROM …).",
+            "For values of an open table use a join: JOIN regions ON people.city = regions.city.",
+            place=place_of(node, self.sql),
+        )
 
     def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, _Named]) -> Relation:
         if isinstance(source, exp.Subquery):

@@ -21,18 +21,12 @@ from sandbox.query.typed import (
     clamped,
     decimal_type,
     digits,
+    double_span,
+    operand,
+    overflow,
 )
 
 Interval = tuple[Decimal, Decimal]
-
-
-def overflow() -> SandboxError:
-    """The refusal of arithmetic that might not fit."""
-    return SandboxError(
-        ErrorCode.OVERFLOW_POSSIBLE,
-        "The arithmetic could exceed 38 digits for some values within the public bounds.",
-        "Use narrower bounds, fewer factors, or cast to DOUBLE first.",
-    )
 
 
 def _join(a: Typed, b: Typed, tree: exp.Expr, span: Interval | None, **facts: object) -> Typed:
@@ -47,8 +41,10 @@ def _join(a: Typed, b: Typed, tree: exp.Expr, span: Interval | None, **facts: ob
     )
 
 
-def _paren(tree: exp.Expr) -> exp.Expr:
-    return exp.Paren(this=tree) if isinstance(tree, exp.Binary | exp.Connector | exp.Neg) else tree
+def _double(a: Typed, b: Typed, tree: exp.Expr, span: Interval | None) -> Typed:
+    """A DOUBLE. Rounding can leave the exact interval by an ulp: it is near its bounds, not within them."""
+    span = double_span(*span) if span is not None else None
+    return _join(a, b, tree, span, kind=Kind.DOUBLE, bounded=False, near=span is not None)
 
 
 def _exact(
@@ -64,7 +60,7 @@ def _exact(
         left = cast(left, decimal_type(grown, a.scale))
     if width > MAX_WIDTH:
         raise overflow()
-    tree: exp.Expr = node(this=_paren(left.copy()), expression=_paren(right.copy()))
+    tree: exp.Expr = node(this=operand(left), expression=operand(right))
     tight = digits(span[0], span[1], scale)
     if tight <= NATIVE_WIDTH < width:
         tree, width = cast(tree, decimal_type(tight, scale)), tight
@@ -83,16 +79,15 @@ def _binary(
 ) -> Typed:
     if not (a.exact and b.exact):
         a, b = as_double(_soft_clamp(a)), as_double(_soft_clamp(b))
-        tree = node(this=_paren(a.sql.copy()), expression=_paren(b.sql.copy()))
-        # Rounding of doubles can leave the exact interval by an ulp, so the result is clamped again.
-        return _join(a, b, tree, _ends(op, a, b), kind=Kind.DOUBLE, bounded=False)
+        tree = node(this=operand(a.sql), expression=operand(b.sql))
+        return _double(a, b, tree, _ends(op, a, b))
     a, b = clamped(a), clamped(b)
     span = _ends(op, a, b)
     assert span is not None  # noqa: S101 -- exact operands were clamped, so they have bounds
     if a.kind is Kind.INTEGER and b.kind is Kind.INTEGER:
         if max(abs(span[0]), abs(span[1])) >= INTEGER_LIMIT:
             raise overflow()
-        tree = node(this=_paren(a.sql.copy()), expression=_paren(b.sql.copy()))
+        tree = node(this=operand(a.sql), expression=operand(b.sql))
         return _join(a, b, tree, span, kind=Kind.INTEGER)
     a, b = as_decimal(a), as_decimal(b)
     if node is exp.Mul:
@@ -102,7 +97,7 @@ def _binary(
 
 
 def _soft_clamp(t: Typed) -> Typed:
-    return clamped(t) if t.low is not None and t.high is not None else t
+    return clamped(t) if t.low is not None and t.high is not None and not t.near else t
 
 
 def add(a: Typed, b: Typed) -> Typed:
@@ -127,10 +122,10 @@ def divide(a: Typed, b: Typed) -> Typed:
     if b.low is not None and b.high is not None and (b.low > 0 or b.high < 0):
         span = _ends(lambda x, y: x / y, a, b)
     tree = exp.Div(
-        this=_paren(a.sql.copy()),
+        this=operand(a.sql),
         expression=exp.Nullif(this=b.sql.copy(), expression=cast(exp.Literal.number(0), "DOUBLE")),
     )
-    return replace(_join(a, b, tree, span, kind=Kind.DOUBLE, bounded=False), nullable=True)
+    return replace(_double(a, b, tree, span), nullable=True)
 
 
 def integer_divide(a: Typed, b: Typed, *, modulo: bool) -> Typed:
@@ -155,23 +150,21 @@ def integer_divide(a: Typed, b: Typed, *, modulo: bool) -> Typed:
     span = (Decimal(0) if a.low >= 0 and b.low >= 0 else -most, most)
     node = exp.Mod if modulo else exp.IntDiv
     divisor = exp.Nullif(this=b.sql.copy(), expression=cast(exp.Literal.number(0), "BIGINT"))
-    tree = node(this=_paren(a.sql.copy()), expression=divisor)
+    tree = node(this=operand(a.sql), expression=divisor)
     return replace(_join(a, b, tree, span, kind=Kind.INTEGER), nullable=True)
 
 
 def negate(a: Typed) -> Typed:
     """-a."""
-    a = clamped(a)
+    a = clamped(a) if a.exact else _soft_clamp(a)
     low = None if a.high is None else -a.high
     high = None if a.low is None else -a.low
-    return replace(
-        a, sql=exp.Neg(this=_paren(a.sql.copy())), low=low, high=high, keys=None, links=frozenset()
-    )
+    return replace(a, sql=exp.Neg(this=operand(a.sql)), low=low, high=high, keys=None, links=frozenset())
 
 
 def absolute(a: Typed) -> Typed:
     """ABS(a)."""
-    a = clamped(a)
+    a = clamped(a) if a.exact else _soft_clamp(a)
     low, high = a.low, a.high
     if low is not None and high is not None:
         low, high = (

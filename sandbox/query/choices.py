@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
-from sandbox.query import arithmetic
 from sandbox.query.parse import place_of
 from sandbox.query.typed import (
     Typed,
@@ -19,6 +20,7 @@ from sandbox.query.typed import (
     cast,
     clamped,
     decimal_type,
+    overflow,
 )
 from sandbox.query.vocabulary import spoken_name
 
@@ -48,7 +50,7 @@ def _unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Ty
         scale = max(d.scale for d in decimals)
         width = max(d.width - d.scale for d in decimals) + scale
         if width > 38:
-            raise arithmetic.overflow()
+            raise overflow()
         branches = [
             b if b.kind is not Kind.DECIMAL
             else replace(b, sql=cast(b.sql, decimal_type(width, scale)), width=width, scale=scale)
@@ -61,8 +63,7 @@ def _hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> 
     """Facts of a value that is one of `branches` (their `sql` is a placeholder)."""
     valued = [b for b in branches if b.kind is not None]
     first = valued[0] if valued else branches[0]
-    lows, highs = [b.low for b in valued], [b.high for b in valued]
-    known = bool(valued) and None not in lows and None not in highs
+    low, high = _outermost([b.low for b in valued], min), _outermost([b.high for b in valued], max)
     keys: tuple[object, ...] | None = ()
     for b in valued:
         values = b.keys if b.keys is not None else _single(b)
@@ -72,9 +73,12 @@ def _hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> 
         first.kind,
         first.scale,
         first.width,
-        low=min(v for v in lows if v is not None) if known else None,
-        high=max(v for v in highs if v is not None) if known else None,
+        low=low,
+        high=high,
         bounded=all(b.bounded for b in valued),
+        near=None not in (low, high)
+        and all(b.near or b.bounded for b in valued)
+        and first.kind is Kind.DOUBLE,
         keys=tuple(keys) if keys is not None and valued else None,  # type: ignore[arg-type]
         nullable=nullable,
         unit_level=all(b.unit_level for b in (*branches, *conditions)),
@@ -121,12 +125,22 @@ def choice(lowering: Lowering, node: exp.Expr) -> Typed:
 def _extreme(node: exp.Expr, parts: list[Typed], hull: Typed) -> Typed:
     """LEAST and GREATEST narrow bounds: this is how a question states a clamp of its own.
 
-    DuckDB's LEAST and GREATEST skip NULLs, so only a part that is never NULL bounds the result.
+    DuckDB's LEAST and GREATEST skip NULLs, so only a part that is never NULL holds the result on its side.
+    NaN is the greatest of numbers, so LEAST(…, high) is within `high` even then.
     """
-    side = "high" if isinstance(node, exp.Least) else "low"
-    pick = min if isinstance(node, exp.Least) else max
+    side, pick = ("high", min) if isinstance(node, exp.Least) else ("low", max)
+    other = "low" if side == "high" else "high"
     sure = [getattr(p, side) for p in parts if not p.nullable and p.bounded and getattr(p, side) is not None]
-    return replace(hull, **{side: pick(sure)}) if sure else hull
+    if not sure:
+        return hull
+    held = getattr(hull, other) is None or all(p.bounded for p in parts)
+    return replace(hull, **{side: pick(sure)}, bounded=held, near=hull.near and not held)
+
+
+def _outermost(values: list[Decimal | None], pick: Callable[[list[Decimal]], Decimal]) -> Decimal | None:
+    """The outermost of the bounds; None when one is unknown."""
+    known = [v for v in values if v is not None]
+    return pick(known) if known and len(known) == len(values) else None
 
 
 def _single(t: Typed) -> tuple[object, ...] | None:

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from sandbox.policy.types import Kind
 from sandbox.query.typed import (
+    LARGEST_BIGINT,
     NATIVE_WIDTH,
     Typed,
     as_double,
@@ -21,13 +22,15 @@ from sandbox.query.typed import (
 if TYPE_CHECKING:
     from sandbox.query.expressions import Lowering
 
+_TIMESTAMPS = ("TIMESTAMP", "TIMESTAMPNTZ", "DATETIME")
+
 
 def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
     """CAST(x AS type), as TRY_CAST: NULL where a value does not fit."""
     to = node.to
     name = to.this.value if isinstance(to.this, exp.DType) else str(to.this)
     literal = node.this.unnest()
-    if name in ("DATE", "TIMESTAMP", "DATETIME") and isinstance(literal, exp.Literal) and literal.is_string:
+    if name in ("DATE", *_TIMESTAMPS) and isinstance(literal, exp.Literal) and literal.is_string:
         like = Typed(exp.Null(), Kind.DATE if name == "DATE" else Kind.TIMESTAMP)
         return replace(lowering.read_literal(literal, like), unit_level=True)
     t = lowering.lower(node.this)
@@ -40,10 +43,13 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
             high = None if soft.high is None else soft.high.to_integral_value("ROUND_CEILING")
             if t.kind is Kind.BOOLEAN:
                 low, high = Decimal(0), Decimal(1)
+            elif low is not None and high is not None:
+                low, high = max(low, -LARGEST_BIGINT), min(high, LARGEST_BIGINT)
             tree = exp.TryCast(this=soft.sql, to=exp.DataType.build("BIGINT"))
             result = replace(lowering.like_facts(t, tree, Kind.INTEGER), low=low, high=high)
             return replace(
                 result,
+                bounded=low is not None and high is not None and (soft.bounded or t.kind is Kind.BOOLEAN),
                 nullable=t.nullable or not t.exact,
                 keys=(0, 1) if t.kind is Kind.BOOLEAN else None,
             )
@@ -63,7 +69,7 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
         return lowering.truth(exp.TryCast(this=t.sql, to=exp.DataType.build("BOOLEAN")), t)
     elif name == "DATE" and t.kind in (Kind.DATE, Kind.TIMESTAMP):
         return lowering.like_facts(t, exp.TryCast(this=t.sql, to=exp.DataType.build("DATE")), Kind.DATE)
-    elif name in ("TIMESTAMP", "DATETIME") and t.kind in (Kind.DATE, Kind.TIMESTAMP):
+    elif name in _TIMESTAMPS and t.kind in (Kind.DATE, Kind.TIMESTAMP):
         return as_timestamp(t)
     raise lowering.type_error(node, f"is a cast that is not supported (to {name})")
 
@@ -115,8 +121,17 @@ def rounding(lowering: Lowering, node: exp.Expr) -> Typed:
     step = Decimal(10) ** -places
     low = None if soft.low is None else soft.low.quantize(step, rounding="ROUND_FLOOR")
     high = None if soft.high is None else soft.high.quantize(step, rounding="ROUND_CEILING")
-    result = replace(soft, sql=tree, low=low, high=high, bounded=False, keys=None, links=frozenset())
+    result = replace(
+        soft,
+        sql=tree,
+        low=low,
+        high=high,
+        bounded=False,
+        near=None not in (low, high),
+        keys=None,
+        links=frozenset(),
+    )
     if places or low is None or high is None or max(abs(low), abs(high)) >= 2**53:
         return result
-    whole = exp.TryCast(this=clamped(result).sql, to=exp.DataType.build("BIGINT"))
-    return replace(result, sql=whole, kind=Kind.INTEGER, bounded=True)
+    whole = exp.TryCast(this=tree, to=exp.DataType.build("BIGINT"))
+    return replace(result, sql=whole, kind=Kind.INTEGER, bounded=True, near=False)

@@ -21,11 +21,14 @@ from sandbox.query.conversions import conversion, rounding
 from sandbox.query.parse import place_of
 from sandbox.query.texts import concatenation, date_part, part_of_text, pattern, truncation
 from sandbox.query.typed import (
+    INTEGER_WIDTH,
+    MAX_WIDTH,
     Typed,
     as_double,
     as_timestamp,
     cast,
     number_literal,
+    operand,
 )
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
@@ -83,35 +86,30 @@ class Lowering:
                 return self._arithmetic(node)
             case exp.And() | exp.Or():
                 a, b = self.boolean(node.left), self.boolean(node.right)
-                return self.truth(type(node)(this=_wrapped(a.sql), expression=_wrapped(b.sql)), a, b)
+                return self.truth(type(node)(this=operand(a.sql), expression=operand(b.sql)), a, b)
             case exp.Not():
                 a = self.boolean(node.this)
-                return self.truth(exp.Not(this=_wrapped(a.sql)), a)
+                return self.truth(exp.Not(this=operand(a.sql)), a)
             case exp.Is():
                 a = self.lower(node.this)
                 if not isinstance(node.expression, exp.Null | exp.Boolean):
                     raise self.unsupported(node)
                 return replace(
-                    self.truth(exp.Is(this=a.sql.copy(), expression=node.expression.copy()), a),
+                    self.truth(exp.Is(this=operand(a.sql), expression=node.expression.copy()), a),
                     nullable=False,
                 )
             case _ if isinstance(node, _COMPARE):
                 a, b = self.comparable(node, node.left, node.right)
-                return self.truth(type(node)(this=a.sql.copy(), expression=b.sql.copy()), a, b)
+                return self.truth(type(node)(this=operand(a.sql), expression=operand(b.sql)), a, b)
             case exp.Between():
-                a, low = self.comparable(node, node.this, node.args["low"])
-                _, high = self.comparable(node, node.this, node.args["high"])
-                return self.truth(exp.Between(this=a.sql.copy(), low=low.sql, high=high.sql), a, low, high)
+                a, low, high = self.comparable(node, node.this, node.args["low"], node.args["high"])
+                ends = {"low": operand(low.sql), "high": operand(high.sql)}
+                return self.truth(exp.Between(this=operand(a.sql), **ends), a, low, high)
             case exp.In():
-                pairs = [self.comparable(node, node.this, item) for item in node.expressions]
-                if not pairs:
+                if not node.expressions:
                     raise self.unsupported(node)
-                a = pairs[0][0]
-                return self.truth(
-                    exp.In(this=a.sql.copy(), expressions=[b.sql for _, b in pairs]),
-                    a,
-                    *(b for _, b in pairs),
-                )
+                a, *items = self.comparable(node, node.this, *node.expressions)
+                return self.truth(exp.In(this=operand(a.sql), expressions=[b.sql for b in items]), a, *items)
             case exp.Like() | exp.ILike():
                 return pattern(self, node)
             case exp.Case() | exp.If():
@@ -238,33 +236,37 @@ class Lowering:
             case _:
                 return arithmetic.integer_divide(a, b, modulo=isinstance(node, exp.Mod))
 
-    def comparable(self, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> tuple[Typed, Typed]:
-        """Both sides of a comparison, in kinds that DuckDB compares without a cast that could fail."""
-        a, b = self.lower(left), self.lower(right)
-        if a.kind is None or b.kind is None or a.kind is b.kind:
-            return a, b
-        if a.number and b.number:
-            if Kind.DOUBLE in (a.kind, b.kind):
-                return as_double(a), as_double(b)
-            return a, b
-        moments = (Kind.DATE, Kind.TIMESTAMP)
-        if a.kind in moments and b.kind in moments:
-            return as_timestamp(a), as_timestamp(b)
-        a_literal, b_literal = left.unnest(), right.unnest()
-        if b.kind is Kind.TEXT and isinstance(b_literal, exp.Literal):
-            b = self.read_literal(b_literal, a)
-        elif a.kind is Kind.TEXT and isinstance(a_literal, exp.Literal):
-            a = self.read_literal(a_literal, b)
-        if a.kind is b.kind or (a.number and b.number):
-            return a, b
-        if a.kind in moments and b.kind in moments:
-            return as_timestamp(a), as_timestamp(b)
-        raise SandboxError(
-            ErrorCode.SQL_TYPE,
-            f"{(a.kind or Kind.TEXT).value} and {(b.kind or Kind.TEXT).value} cannot be compared.",
-            "Cast one side: CAST(x AS …).",
-            place=place_of(node, self.sql),
-        )
+    def comparable(self, node: exp.Expr, *parts: exp.Expr) -> list[Typed]:
+        """Parts of a comparison, in kinds that DuckDB compares without a cast that could fail.
+
+        Text constants are read as the kind of the first part that is none.
+        """
+        found = [self.lower(part) for part in parts]
+        texts = [
+            t.kind is Kind.TEXT and isinstance(part.unnest(), exp.Literal)
+            for t, part in zip(found, parts, strict=True)
+        ]
+        like = next((t for t, text in zip(found, texts, strict=True) if not text and t.kind), None)
+        if like is not None and like.kind is not Kind.TEXT:
+            for i, text in enumerate(texts):
+                if text:
+                    literal = parts[i].unnest()
+                    assert isinstance(literal, exp.Literal)  # noqa: S101 -- so `texts` says
+                    found[i] = self.read_literal(literal, like)
+        kinds = {t.kind for t in found if t.kind is not None}
+        if kinds == {Kind.DATE, Kind.TIMESTAMP}:
+            return [t if t.kind is None else as_timestamp(t) for t in found]
+        if kinds <= {Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE}:
+            fits = kinds == {Kind.DOUBLE} or (Kind.DOUBLE not in kinds and _common_width(found) <= MAX_WIDTH)
+            return found if fits else [t if t.kind is None else as_double(t) for t in found]
+        if len(kinds) > 1:
+            raise SandboxError(
+                ErrorCode.SQL_TYPE,
+                f"{' and '.join(sorted(k.value for k in kinds))} cannot be compared.",
+                "Cast one side: CAST(x AS …).",
+                place=place_of(node, self.sql),
+            )
+        return found
 
     def read_literal(self, literal: exp.Literal, like: Typed) -> Typed:
         """A text constant as a constant of the kind of `like`."""
@@ -326,9 +328,10 @@ class Lowering:
         )  # fmt: skip
 
 
-def _wrapped(tree: exp.Expr) -> exp.Expr:
-    return (
-        exp.Paren(this=tree.copy())
-        if isinstance(tree, exp.Binary | exp.Not | exp.Between | exp.In)
-        else tree.copy()
-    )
+def _common_width(parts: list[Typed]) -> int:
+    """Digits of the DECIMAL type in which exact numbers of different types are compared; 0 for one type."""
+    types = {(t.kind, t.width, t.scale) for t in parts if t.kind is not None}
+    if len(types) <= 1:
+        return 0
+    whole = [INTEGER_WIDTH if kind is Kind.INTEGER else width - scale for kind, width, scale in types]
+    return max(whole) + max(scale for _, _, scale in types)

@@ -13,6 +13,7 @@ from sandbox.query.typed import (
     Typed,
     as_timestamp,
     cast,
+    operand,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def pattern(lowering: Lowering, node: exp.Expr) -> Typed:
     pattern = node.expression.unnest()
     if not (isinstance(pattern, exp.Literal) and pattern.is_string) or len(str(pattern.this)) > MAX_PATTERN:
         raise lowering.type_error(node, f"needs a constant pattern of at most {MAX_PATTERN} characters")
-    tree: exp.Expr = type(node)(this=a.sql.copy(), expression=pattern.copy())
+    tree: exp.Expr = type(node)(this=operand(a.sql), expression=pattern.copy())
     if node.args.get("negate"):
         tree = exp.Not(this=exp.Paren(this=tree))
     return lowering.truth(tree, a)
@@ -60,7 +61,9 @@ def concatenation(lowering: Lowering, node: exp.Expr) -> Typed:
     nodes = [node.left, node.right] if isinstance(node, exp.DPipe) else node.expressions
     parts = [lowering.text(p) for p in nodes]
     if isinstance(node, exp.DPipe):
-        tree: exp.Expr = exp.Paren(this=exp.DPipe(this=parts[0].sql.copy(), expression=parts[1].sql.copy()))
+        tree: exp.Expr = exp.Paren(
+            this=exp.DPipe(this=operand(parts[0].sql), expression=operand(parts[1].sql))
+        )
     else:
         tree = node.copy()
         tree.set("expressions", [p.sql.copy() for p in parts])

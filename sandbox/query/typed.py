@@ -13,7 +13,7 @@ Numbers
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from sqlglot import exp
 
@@ -21,8 +21,14 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
 
 INTEGER_LIMIT = Decimal(2**62)
+LARGEST_BIGINT = Decimal(2**63 - 1)
 MAX_WIDTH = 38
 NATIVE_WIDTH = 18
+INTEGER_WIDTH = 19
+LARGEST_DOUBLE = Decimal("1e300")
+MOST_REPEATED = 3_000  # nodes of an expression that a clamp may write three times
+EXACT = Context(prec=700)
+"""Intervals are computed in it: no sum or product of bounds of a question is ever rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class Typed:
         width: digits of the DECIMAL type that `sql` has (0 for other kinds).
         low, high: public bounds, inclusive, of a number; None when unknown.
         bounded: whether `sql` itself never leaves [low, high]; if not, clamp before arithmetic.
+        near: whether a DOUBLE leaves [low, high] by rounding alone: fit for more arithmetic as it is.
         keys: public keys in order, NULL excluded; None when only the data knows them.
         nullable: whether NULL can occur.
         links: identities for joining: `unit:<name>`, or `dataset.table.column` of a foreign key's target.
@@ -50,6 +57,7 @@ class Typed:
     low: Decimal | None = None
     high: Decimal | None = None
     bounded: bool = True
+    near: bool = False
     keys: tuple[Scalar, ...] | None = None
     nullable: bool = True
     links: frozenset[str] = frozenset()
@@ -68,6 +76,15 @@ class Typed:
     def at(self, sql: exp.Expr) -> Typed:
         """The same facts for the same value, read from another place."""
         return replace(self, sql=sql)
+
+
+def overflow() -> SandboxError:
+    """The refusal of arithmetic that might not fit."""
+    return SandboxError(
+        ErrorCode.OVERFLOW_POSSIBLE,
+        "The arithmetic could exceed 38 digits for some values within the public bounds.",
+        "Use narrower bounds, fewer factors, or cast to DOUBLE first.",
+    )
 
 
 def digits(low: Decimal, high: Decimal, scale: int) -> int:
@@ -114,7 +131,8 @@ def clamped(t: Typed) -> Typed:
     """`t` held within its public bounds, ready for arithmetic. NULL stays NULL; NaN becomes `high`.
 
     Raises:
-        SandboxError: `bounds-missing` for an exact number without bounds.
+        SandboxError: `bounds-missing` for an exact number without bounds; `overflow-possible` for whole
+            numbers whose bounds leave no room for arithmetic; `sql-too-large`.
 
     """
     if t.low is None or t.high is None:
@@ -125,8 +143,16 @@ def clamped(t: Typed) -> Typed:
             f"{t.sql.sql('duckdb')} has no public bounds, so arithmetic on it has no proven range.",
             "Ask a steward for `between` on the column, or bound it yourself: LEAST(GREATEST(x, low), high).",
         )
+    if t.kind is Kind.INTEGER and max(abs(t.low), abs(t.high)) >= INTEGER_LIMIT:
+        raise overflow()
     if t.bounded:
         return t
+    if sum(1 for _ in t.sql.walk()) > MOST_REPEATED:
+        raise SandboxError(
+            ErrorCode.SQL_TOO_LARGE,
+            "The expression is nested too deeply to hold every part of it within its bounds.",
+            "Compute its inner part in a subquery: SELECT … FROM (SELECT … AS x FROM …).",
+        )
     low, high = _bound(t, t.low), _bound(t, t.high)
     tree: exp.Expr = exp.Case(
         ifs=[
@@ -139,7 +165,7 @@ def clamped(t: Typed) -> Typed:
     if t.kind is Kind.DECIMAL:
         width = min(t.width, digits(t.low, t.high, t.scale))
         tree = cast(tree, decimal_type(width, t.scale))
-    return replace(t, sql=tree, width=width, bounded=True)
+    return replace(t, sql=tree, width=width, bounded=True, near=False)
 
 
 def _bound(t: Typed, value: Decimal) -> exp.Expr:
@@ -154,6 +180,22 @@ def held(value: exp.Expr, low: exp.Expr, high: exp.Expr) -> exp.Least:
     """LEAST(GREATEST(value, low), high), in DuckDB's meaning: a NULL value gives `low`."""
     at_least = exp.Greatest(this=value, expressions=[low], ignore_nulls=True)
     return exp.Least(this=at_least, expressions=[high], ignore_nulls=True)
+
+
+def operand(tree: exp.Expr) -> exp.Expr:
+    """A copy of `tree`, in brackets where it is an operator itself: DuckDB may bind operators otherwise."""
+    operator = isinstance(tree, exp.Binary | exp.Not | exp.Neg | exp.Between | exp.In)
+    splits = isinstance(tree, exp.Connector) or (operator and not isinstance(tree, exp.Func))
+    return exp.Paren(this=tree.copy()) if splits else tree.copy()
+
+
+def double_span(low: Decimal, high: Decimal) -> tuple[Decimal, Decimal] | None:
+    """Bounds of a DOUBLE, rounded outward to 17 digits; None when they are too large to be of use."""
+    if max(abs(low), abs(high)) > LARGEST_DOUBLE:
+        return None
+    return Context(prec=17, rounding=ROUND_FLOOR).plus(low), Context(prec=17, rounding=ROUND_CEILING).plus(
+        high
+    )
 
 
 def as_decimal(t: Typed) -> Typed:
