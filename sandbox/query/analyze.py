@@ -5,13 +5,14 @@ Rules
 - A SELECT over protected rows with aggregates is a private boundary; its outputs, HAVING, ORDER BY
   and LIMIT become post-processing of the noisy table.
 - A SELECT over public rows (open tables, noisy answers) is post-processing as it stands.
-- Protected joins protected on the unit, and only INNER; the rewriter adds `a.__unit = b.__unit`.
+- Grouping by the unit itself stays below the boundary: it gives one protected row per unit.
+- Protected joins protected on the unit (`scopes.py`); `a.__unit = b.__unit` is always added.
 - A question whose outermost SELECT is protected rows asks for raw data and is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import localcontext
 
@@ -19,13 +20,14 @@ from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.policy.types import Use
+from sandbox.policy.types import Kind, Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
 from sandbox.query.parse import place_of
+from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.private import aggregate
 from sandbox.query.public import output_errors, post_process
-from sandbox.query.relations import Public, Rows, column, open_table, protected_table, result_table
+from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
 from sandbox.query.scopes import Scope, combine, sources_of
 from sandbox.query.typed import EXACT, Typed
 from sandbox.query.usages import TableKey, links_of
@@ -79,10 +81,11 @@ def analyze(authorized: Authorized) -> Analyzed:
             place=place_of(root.selects[0], authorized.resolved.parsed.sql),
         )
     errors = output_errors(result.tree, walk.boundaries)
+    read = {t.name for t in errors.tree.find_all(exp.Table)}
     return Analyzed(
         authorized,
         tuple(walk.boundaries),
-        tuple(walk.open_tables),
+        tuple(o for o in walk.open_tables if o.name in read),
         tuple(sorted(walk.tables)),
         errors.tree,
         errors.noisy,
@@ -117,24 +120,32 @@ class _Walk:
         for cte in with_.expressions if with_ else ():
             ctes[cte.alias] = _Named(cte.this, dict(ctes))
         sources = {s.alias_or_name: self._source(s, select, ctes) for s in sources_of(select)}
-        protected = {a: s for a, s in sources.items() if isinstance(s, Rows)}
-        if not protected:
-            return post_process(select, {a: s for a, s in sources.items() if isinstance(s, Public)})
-        if len(protected) < len(sources):
+        below = {a: s for a, s in sources.items() if isinstance(s, Rows | Open)}
+        if not any(isinstance(s, Rows) for s in sources.values()):
+            public = {a: s for a, s in sources.items() if isinstance(s, Public)}
+            return self._public(select, public, ctes)
+        if len(below) < len(sources):
             raise SandboxError(
                 ErrorCode.SQL_JOIN,
-                "Protected rows cannot be joined with public rows here.",
+                "Protected rows cannot be joined with noisy answers.",
                 "Aggregate the protected table first, in a subquery, then join its answer.",
                 place=place_of(select.args["joins"][0], self.sql),
             )
-        scope = combine(select, protected, self.sql)
+        scope = combine(select, below, self.sql, lambda n, look, unit: self._semi_join(n, look, unit, ctes))
+        if groups_by_unit(select, scope):
+            return rows_per_unit(select, scope, self.sql)
         self._refuse_order_dependence(select)
         if self._aggregates(select):
-            boundary, public = aggregate(
-                select, scope, f"noisy_{len(self.boundaries)}", self._floor(), self.sql
+            boundary, result = aggregate(
+                select,
+                scope,
+                f"noisy_{len(self.boundaries)}",
+                self._floor(),
+                self.sql,
+                lambda node: self._scalar(node, ctes),
             )
             self.boundaries.append(boundary)
-            return public
+            return result
         return self._rows(select, scope)
 
     def _public(
@@ -209,16 +220,18 @@ class _Walk:
         dataset, table = visible.true_table(key)
         policy = visible.tables[key]
         names = {c.name.lower() for c in select.find_all(exp.Column) if c.table == source.alias_or_name}
-        wanted = frozenset(visible.true_column(key, n) for n in names)
+        known = {n.lower(): n for n, c in policy.columns.items() if c.use > Use.HIDDEN}
+        wanted = frozenset(known[n] for n in names if n in known)
         self.tables.add(key)
         if policy.protection == "open":
             if not wanted:
                 wanted = frozenset([n for n, c in policy.columns.items() if c.use > Use.HIDDEN][:1])
             name = f"open_{len(self.open_tables)}"
-            self.open_tables.append(OpenTable(name, open_table(dataset, table, policy, wanted)))
+            stored, typed = open_table(dataset, table, policy, wanted)
+            self.open_tables.append(OpenTable(name, stored))
             columns = tuple(sorted(n.lower() for n in wanted))
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
-            return Public(tree, columns)
+            return Open(tree, columns, stored, typed)
         links = {n: links_of(visible.tables, key, n) for n in names}
         return protected_table(dataset, table, policy, links, wanted)
 

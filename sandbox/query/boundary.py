@@ -18,7 +18,6 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
 from sandbox.privacy.calibrate import Sensitivity
 from sandbox.query.arithmetic import subtract
-from sandbox.query.relations import Rows
 from sandbox.query.typed import Typed, as_double, cast, clamped, number_literal
 
 MOST_KEY_COMBINATIONS = 1_000_000
@@ -121,7 +120,7 @@ class Boundary:
 class Measuring:
     """Collects the measures of one boundary while its SELECT is read; equal ones are shared."""
 
-    rows: Rows
+    once: bool
     per_group: int
     measures: list[Measure]
     arguments: list[exp.Expr]
@@ -132,7 +131,7 @@ class Measuring:
 
     def count_rows(self) -> Measure:
         """COUNT(*)."""
-        if self.rows.bound.rows == 1:
+        if self.once:
             return self.units()
         return self._measure(Measures.ROWS, None, False, 0, 0, self.per_group, "count(*)")
 
@@ -169,7 +168,7 @@ class Measuring:
         least = min(Decimal(0), bounded.low * self.per_group)
         most = max(Decimal(0), bounded.high * self.per_group)
         decimal = bounded.kind is Kind.DECIMAL
-        scale = _fixed_point(bounded, max(-least, most))
+        scale = fixed_point(bounded, max(-least, most))
         step = Decimal(10) ** scale
         low = int((least * step).to_integral_value("ROUND_FLOOR"))
         high = int((most * step).to_integral_value("ROUND_CEILING"))
@@ -180,7 +179,7 @@ class Measuring:
                 f"Sums of {text} could exceed what exact arithmetic holds, within the public bounds.",
                 "Use narrower bounds or fewer decimals.",
             )
-        tree = bounded.sql if bounded.kind is not Kind.DOUBLE else _to_units(bounded, scale)
+        tree = bounded.sql if bounded.kind is not Kind.DOUBLE else to_units(bounded, scale)
         kind = Measures.CENTRED_SUM if centred else Measures.SUM
         label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
         measure = self._measure(kind, self._argument(tree), decimal, scale, low, high, label)
@@ -212,7 +211,7 @@ class Measuring:
         return measure
 
 
-def _fixed_point(t: Typed, most: Decimal) -> int:
+def fixed_point(t: Typed, most: Decimal) -> int:
     """Decimals of the measure: as many as the value has, while one unit's part stays below 2**40 units.
 
     Finer units would cost nothing but room: they lie far below the noise, which grows with the part.
@@ -223,7 +222,7 @@ def _fixed_point(t: Typed, most: Decimal) -> int:
     return scale
 
 
-def _to_units(t: Typed, scale: int) -> exp.Expr:
+def to_units(t: Typed, scale: int) -> exp.Expr:
     """A bounded DOUBLE as BIGINT units of 10**-scale; NULL stays NULL."""
     factor = cast(exp.Literal.string(str(10**scale)), "DOUBLE")
     product = exp.Mul(this=exp.Paren(this=as_double(t).sql.copy()), expression=factor)

@@ -44,10 +44,14 @@ _DOUBLE_FUNCTIONS = (exp.Sqrt, exp.Ln, exp.Exp)
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """Lowers expressions of one scope; `lookup` gives the columns, `sql` is the text (for places)."""
+    """Lowers expressions of one scope.
+
+    `lookup` gives the columns, `sql` is the text (for places), `semi_join` lowers `x IN (SELECT …)`.
+    """
 
     lookup: Callable[[exp.Column], Typed]
     sql: str
+    semi_join: Callable[[exp.In], Typed]
 
     def lower(self, node: exp.Expr) -> Typed:
         """`node` as a total typed expression.
@@ -105,6 +109,8 @@ class Lowering:
                 a, low, high = self.comparable(node, node.this, node.args["low"], node.args["high"])
                 ends = {"low": operand(low.sql), "high": operand(high.sql)}
                 return self.truth(exp.Between(this=operand(a.sql), **ends), a, low, high)
+            case exp.In() if node.args.get("query") is not None:
+                return self.semi_join(node)
             case exp.In():
                 if not node.expressions:
                     raise self.unsupported(node)

@@ -91,7 +91,7 @@ def parse(sql: str, max_bytes: int) -> Parsed:
 def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
     """What is wrong with where `node` stands, and what to write instead; None when nothing is."""
     match node:
-        case exp.Subquery() if not isinstance(node.parent, exp.From | exp.Join):
+        case exp.Subquery() if node.args.get("alias") and not isinstance(node.parent, exp.From | exp.Join):
             return (
                 "A SELECT in the place of a value or condition is not supported.",
                 "Put it into FROM and join its answer.",

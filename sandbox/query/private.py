@@ -12,13 +12,16 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Boundary, Key, Measure, Measuring, key_domain
 from sandbox.query.parse import DIALECT, place_of
-from sandbox.query.relations import Public, Rows, column, result_table
+from sandbox.query.public import Scalar
+from sandbox.query.relations import Public, column, result_table
 from sandbox.query.scopes import Scope
 from sandbox.query.typed import Typed, cast, held
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
 
-def aggregate(select: exp.Select, scope: Scope, name: str, floor: int, sql: str) -> tuple[Boundary, Public]:
+def aggregate(
+    select: exp.Select, scope: Scope, name: str, floor: int, sql: str, scalar: Scalar
+) -> tuple[Boundary, Public]:
     """The boundary of `select`, and the post-processing that makes its outputs.
 
     Args:
@@ -27,6 +30,7 @@ def aggregate(select: exp.Select, scope: Scope, name: str, floor: int, sql: str)
         name: of the noisy table.
         floor: the policy's least noisy count of units of a group.
         sql: the question's text, for places.
+        scalar: gives the post-processing of a SELECT in the place of a value.
 
     Raises:
         SandboxError: `sql-type`, `sql-unsupported`, `bounds-missing`, `overflow-possible`.
@@ -37,9 +41,8 @@ def aggregate(select: exp.Select, scope: Scope, name: str, floor: int, sql: str)
     keys = tuple(_key(node, i, scope, sql) for i, node in enumerate(nodes))
     domain = key_domain(keys) if keys else None
     groups, limit, per_group = _groups(keys, domain, scope)
-    rows = Rows(exp.Select(), {}, scope.unit, scope.bound)
-    measuring = Measuring(rows, per_group, [], [])
-    outputs = _Outputs(name, nodes, keys, scope, measuring, sql)
+    measuring = Measuring(scope.bound.once, per_group, [], [])
+    outputs = _Outputs(name, nodes, keys, scope, measuring, sql, scalar)
     post = exp.Select(
         expressions=[
             exp.alias_(outputs.of(p.unalias()), exp.to_identifier(p.alias_or_name, quoted=True))
@@ -57,7 +60,7 @@ def aggregate(select: exp.Select, scope: Scope, name: str, floor: int, sql: str)
         domain=domain,
         groups=groups,
         limit_groups=limit,
-        once=scope.bound.rows == 1,
+        once=scope.bound.once,
         floor=floor if keys else 0,
         unit=scope.unit,
     )
@@ -94,7 +97,7 @@ def _groups(
             size *= len(values)
         if size <= bound.groups:
             return size, False, bound.rows_per_group
-    return bound.groups, bound.rows > 1, bound.rows_per_group
+    return bound.groups, not bound.once, bound.rows_per_group
 
 
 def _row_level(select: exp.Select, scope: Scope, keys: tuple[Key, ...], measuring: Measuring) -> exp.Select:
@@ -118,6 +121,7 @@ class _Outputs:
         scope: Scope,
         measuring: Measuring,
         sql: str,
+        scalar: Scalar,
     ) -> None:
         self._name = name
         self._nodes = nodes
@@ -125,12 +129,15 @@ class _Outputs:
         self._scope = scope
         self._measuring = measuring
         self._sql = sql
+        self._scalar = scalar
 
     def of(self, node: exp.Expr) -> exp.Expr:
         """`node` over the noisy table."""
         for key_node, key in zip(self._nodes, self._keys, strict=True):
             if node == key_node:
                 return column(key.name, self._name)
+        if isinstance(node, exp.Subquery):
+            return exp.Subquery(this=self._scalar(node))
         if isinstance(node, exp.Filter):
             return self._aggregate(node.this, self._scope.lowering.boolean(node.expression.this))
         if type(node) in AGGREGATES:

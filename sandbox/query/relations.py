@@ -8,7 +8,7 @@ most one row per unit keeps only the row of rank 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -25,18 +25,29 @@ MOST_PUBLIC_KEYS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Contribution bounds of one unit to a relation: rows in all, groups, rows in one group."""
+    """Contribution bounds of one unit to a relation: rows in all, groups, rows in one group.
+
+    `once`: the relation itself holds at most one row of each unit, so nothing need be bounded later.
+    """
 
     rows: int
     groups: int
     rows_per_group: int
+    once: bool
 
     def joined(self, other: Contribution) -> Contribution:
         """Bounds after joining on the unit: each row of one side meets each of the other."""
         rows = self.rows * other.rows
         return Contribution(
-            rows, min(rows, self.groups * other.groups), min(rows, self.rows_per_group * other.rows_per_group)
+            rows,
+            min(rows, self.groups * other.groups),
+            min(rows, self.rows_per_group * other.rows_per_group),
+            self.once and other.once,
         )
+
+    def fanned_out(self) -> Contribution:
+        """The same bounds where a row may meet several public rows: they hold only once enforced."""
+        return replace(self, once=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,14 @@ class Public:
 
     tree: exp.Select
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Open(Public):
+    """Rows of open tables that can also be joined to protected ones: `stored` reads the stored tables."""
+
+    stored: exp.Select
+    typed: Mapping[str, Typed]
 
 
 def relation_name(dataset: str, table: str) -> exp.Table:
@@ -181,11 +200,8 @@ def protected_table(
             "Ask a steward to add `unit` and `bounds`.",
         )
     most = policy.bounds.rows_per_unit
-    bound = Contribution(
-        most,
-        min(most, policy.bounds.groups_per_unit or most),
-        min(most, policy.bounds.rows_per_group or most),
-    )
+    groups = min(most, policy.bounds.groups_per_unit or most)
+    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1)
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
     if most == 1:
         tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(1)))
@@ -198,10 +214,13 @@ def protected_table(
     return Rows(tree, columns, policy.unit.name, bound)
 
 
-def open_table(dataset: str, table: str, policy: TablePolicy, wanted: frozenset[str]) -> exp.Select:
-    """What the question sees of an open table: masks and row filters applied."""
+def open_table(
+    dataset: str, table: str, policy: TablePolicy, wanted: frozenset[str]
+) -> tuple[exp.Select, Mapping[str, Typed]]:
+    """An open table behind its masks and row filters, and the facts of its columns."""
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
-    return _base(dataset, table, policy, wanted, tests)
+    typed = {name.lower(): facts(policy.columns[name], frozenset(), unit_level=False) for name in wanted}
+    return _base(dataset, table, policy, wanted, tests), typed
 
 
 def _base(

@@ -5,6 +5,7 @@ Rules
 - Hidden columns do not exist here: a hidden column and a misspelt one give the same refusal.
 - A CTE may not bear the name of a table that the question could mean.
 - `SELECT DISTINCT a, b` is `SELECT a, b … GROUP BY a, b`; `GROUP BY ALL` names its keys.
+- No two tables of one FROM, and no two columns of one SELECT, bear the same name.
 - Each use of a protected column is collected with how it is used (`usages.py`), for the decision.
 """
 
@@ -83,7 +84,8 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
     tree = parsed.tree.copy()
     _refuse_reserved(tree, parsed.sql)
     _name_tables(tree, shown, parsed.sql)
-    _name_outputs(tree)
+    _refuse_twin_tables(tree, parsed.sql)
+    written = _name_outputs(tree)
     _expand_distinct(tree)
     try:
         qualified = qualify(tree, schema=_schema(shown), dialect=DIALECT, validate_qualify_columns=True)
@@ -91,6 +93,7 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
         raise _unknown_name(error, parsed, shown) from None
     if not isinstance(qualified, exp.Select):
         raise SandboxError(ErrorCode.SQL_UNSUPPORTED, "A question is one SELECT.", "Write SELECT … FROM ….")
+    _refuse_twin_columns(qualified, parsed.sql)
     usages = collect(qualified, shown.tables, parsed.sql)
     named = tuple(
         Usage(
@@ -101,7 +104,8 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
         )
         for u in usages
     )
-    return Resolved(parsed, qualified, shown, named, tuple(s.alias_or_name for s in qualified.selects))
+    output = tuple(written.get(s.alias_or_name, s.alias_or_name) for s in qualified.selects)
+    return Resolved(parsed, qualified, shown, named, output)
 
 
 def _schema(shown: Visible) -> MappingSchema:
@@ -169,8 +173,43 @@ def _name_tables(tree: exp.Expr, shown: Visible, sql: str) -> None:
             table.set("alias", exp.TableAlias(this=table.this.copy()))
 
 
-def _name_outputs(tree: exp.Select) -> None:
-    """Name unnamed outputs by their own text, as DuckDB does, so that answers read well."""
+def _refuse_twin_tables(tree: exp.Expr, sql: str) -> None:
+    for select in tree.find_all(exp.Select):
+        from_ = select.args.get("from_")
+        seen: set[str] = set()
+        for source in [*([from_.this] if from_ else []), *(j.this for j in select.args.get("joins") or ())]:
+            name = source.alias_or_name.lower()
+            if name and name in seen:
+                raise SandboxError(
+                    ErrorCode.SQL_NAME_AMBIGUOUS,
+                    f"Two tables of one FROM bear the name {name[:80]}.",
+                    "Give each a name of its own: FROM people AS a JOIN people AS b.",
+                    place=place_of(source, sql),
+                )
+            seen.add(name)
+
+
+def _refuse_twin_columns(tree: exp.Expr, sql: str) -> None:
+    for select in tree.find_all(exp.Select):
+        seen: set[str] = set()
+        for item in select.selects:
+            if item.alias_or_name in seen:
+                raise SandboxError(
+                    ErrorCode.SQL_NAME_AMBIGUOUS,
+                    f"Two columns of one SELECT bear the name {item.alias_or_name[:80]}.",
+                    "Give each a name of its own: SELECT a.x AS x, b.x AS y.",
+                    place=place_of(item, sql),
+                )
+            seen.add(item.alias_or_name)
+
+
+def _name_outputs(tree: exp.Select) -> dict[str, str]:
+    """Name unnamed outputs by their own text, as DuckDB does, so that answers read well.
+
+    Returns:
+        How each name was written, by its lower case.
+
+    """
     taken: set[str] = set()
     for i, item in enumerate(tree.expressions):
         if isinstance(item, exp.Alias | exp.Star) or (
@@ -183,6 +222,7 @@ def _name_outputs(tree: exp.Select) -> None:
         taken.add(name.lower())
         if not isinstance(item, exp.Column) or name != item.name:
             tree.expressions[i].replace(exp.alias_(item.copy(), exp.to_identifier(name, quoted=True)))
+    return {e.alias_or_name.lower(): e.alias_or_name for e in tree.expressions}
 
 
 def _expand_distinct(tree: exp.Expr) -> None:
@@ -216,7 +256,7 @@ def _unknown_name(error: Exception, parsed: Parsed, shown: Visible) -> SandboxEr
     """One refusal for hidden, absent and misspelt columns."""
     text = str(error).lower()
     written = {
-        c.name for c in parsed.tree.find_all(exp.Column) if f"{c.name.lower()}'" in text.replace('"', "")
+        c.name for c in parsed.tree.find_all(exp.Identifier) if f"{c.name.lower()}'" in text.replace('"', "")
     }
     name = max(written, key=len, default="")
     columns = sorted({c for t in shown.tables.values() for c, p in t.columns.items() if p.use > Use.HIDDEN})
@@ -225,7 +265,7 @@ def _unknown_name(error: Exception, parsed: Parsed, shown: Visible) -> SandboxEr
             ErrorCode.SQL_NAME_AMBIGUOUS, f"The column {name} is in several tables.", "Write table.column."
         )
     place = None
-    for column in parsed.tree.find_all(exp.Column):
+    for column in parsed.tree.find_all(exp.Column, exp.Identifier):
         if column.name.lower() == name.lower():
             place = place_of(column, parsed.sql)
             break

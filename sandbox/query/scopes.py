@@ -1,10 +1,17 @@
-"""The FROM, JOIN and WHERE of a SELECT over protected rows: one scope, joined within the unit."""
+"""The FROM, JOIN and WHERE of a SELECT over protected rows: one scope, joined within the unit.
+
+Rules
+- Protected sources are joined on their unit: the question says so by an equality of the unit's columns
+  (or of a foreign key that leads to it), and `a.__unit = b.__unit` is added.
+- An open source is joined on an equality of columns. How many of its rows one row meets is not known, so
+  the contribution bounds are enforced after such a join, never assumed.
+- INNER, and LEFT with protected rows on the left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -12,39 +19,55 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.expressions import Lowering
 from sandbox.query.parse import place_of
-from sandbox.query.relations import Contribution, Rows, column
+from sandbox.query.relations import Contribution, Open, Rows, column
 from sandbox.query.typed import Typed
+
+Source = Rows | Open
+SemiJoin = Callable[[exp.In, Callable[[exp.Column], Typed], exp.Column], Typed]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """One source: LEFT or not, and its ON condition (None: none, or moved into `where`)."""
+
+    alias: str
+    source: Source
+    left: bool
+    on: exp.Expr | None
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Protected sources of one SELECT, joined on the unit."""
+    """Sources of one SELECT; the first is protected."""
 
-    sources: Mapping[str, Rows]
+    sources: tuple[Joined, ...]
     lowering: Lowering
     unit: str
     bound: Contribution
-    ons: tuple[exp.Expr, ...]
+    conditions: tuple[exp.Expr, ...]
 
     @property
     def unit_column(self) -> exp.Column:
         """`__unit` of the first source."""
-        return column(UNIT_COLUMN, next(iter(self.sources)))
+        return column(UNIT_COLUMN, self.sources[0].alias)
 
     def tree(self, select: exp.Select, outputs: list[exp.Expr]) -> exp.Select:
-        """SELECT outputs FROM the sources, joined on `__unit`, WHERE the question's condition."""
-        aliases = list(self.sources)
+        """SELECT outputs FROM the sources, WHERE the question's conditions."""
         result = exp.Select(expressions=outputs)
-        for alias in aliases:
-            identifier = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
-            source = exp.Subquery(this=self.sources[alias].tree.copy(), alias=identifier)
-            if alias == aliases[0]:
+        for i, joined in enumerate(self.sources):
+            identifier = exp.TableAlias(this=exp.to_identifier(joined.alias, quoted=True))
+            stored = joined.source.stored if isinstance(joined.source, Open) else joined.source.tree
+            source = exp.Subquery(this=stored.copy(), alias=identifier)
+            if i == 0:
                 result = result.from_(source, copy=False)
-            else:
-                same = exp.EQ(this=self.unit_column, expression=column(UNIT_COLUMN, alias))
-                result = result.join(source, on=same, join_type="INNER", copy=False)
+                continue
+            ons = [joined.on.copy()] if joined.on is not None else []
+            if isinstance(joined.source, Rows):
+                ons.insert(0, exp.EQ(this=self.unit_column, expression=column(UNIT_COLUMN, joined.alias)))
+            kind = "LEFT" if joined.left else "INNER" if ons else "CROSS"
+            result = result.join(source, on=exp.and_(*ons) if ons else None, join_type=kind, copy=False)
         where = select.args.get("where")
-        conditions = [*self.ons, *([self.lowering.boolean(where.this).sql] if where else [])]
+        conditions = [*self.conditions, *([self.lowering.boolean(where.this).sql] if where else [])]
         return result.where(*(c.copy() for c in conditions), copy=False) if conditions else result
 
 
@@ -57,17 +80,29 @@ def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
         yield join.this
 
 
-def combine(select: exp.Select, sources: Mapping[str, Rows], sql: str) -> Scope:
-    """One scope of several protected sources.
+def combine(
+    select: exp.Select,
+    sources: Mapping[str, Source],
+    sql: str,
+    semi_join: SemiJoin,
+) -> Scope:
+    """One scope of several sources, at least one of them protected.
+
+    Args:
+        select: qualified.
+        sources: by alias, in the order of FROM.
+        sql: the question's text, for places.
+        semi_join: lowers `x IN (SELECT …)`, given the condition, the lookup and the scope's `__unit`.
 
     Raises:
-        SandboxError: `sql-join` when two sources are not joined on their unit, or not INNER.
+        SandboxError: `sql-join` when sources are not joined on their unit, or not INNER or LEFT.
 
     """
+    left = _left_joined(select, sources, sql)
 
     def lookup(node: exp.Column) -> Typed:
         source = sources.get(node.table)
-        known = source.columns.get(node.name.lower()) if source is not None else None
+        known = _columns(source).get(node.name.lower()) if source is not None else None
         if known is None:
             raise SandboxError(
                 ErrorCode.SQL_NAME_UNKNOWN,
@@ -75,69 +110,119 @@ def combine(select: exp.Select, sources: Mapping[str, Rows], sql: str) -> Scope:
                 "List the columns: sandbox datasets.",
                 place=place_of(node, sql),
             )
-        return known.at(column(node.name, node.table))
+        found = known.at(column(node.name, node.table))
+        # Whether a row on the left finds its partner may differ between the rows of one unit.
+        return replace(found, nullable=True, unit_level=False) if node.table in left else found
 
-    lowering = Lowering(lookup, sql)
-    _check_joins(select, sources, lowering, sql)
-    units = {s.unit for s in sources.values()}
+    units = {s.unit for s in sources.values() if isinstance(s, Rows)}
     if len(units) > 1:
         raise SandboxError(
             ErrorCode.SQL_JOIN,
             f"The tables protect different units: {', '.join(sorted(units))}.",
             "Join tables of one privacy unit.",
         )
-    ons = tuple(
-        lowering.boolean(j.args["on"]).sql for j in select.args.get("joins") or () if j.args.get("on")
-    )
-    bound = reduce(Contribution.joined, (s.bound for s in sources.values()))
-    return Scope(sources, lowering, units.pop(), bound, ons)
+    order = _order(sources, bool(left))
+    anchor = column(UNIT_COLUMN, order[0])
+    lowering = Lowering(lookup, sql, lambda node: semi_join(node, lookup, anchor))
+    _check_connected(select, sources, order[0], lowering, sql)
+    ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
+    joined = []
+    conditions = []
+    for alias in order:
+        on = lowering.boolean(ons[alias]).sql if alias in ons else None
+        if on is not None and not left:
+            # All joins are INNER: conditions may stand in WHERE, whatever order the sources come in.
+            conditions.append(on)
+            on = None
+        joined.append(Joined(alias, sources[alias], alias in left, on))
+    bound: Contribution | None = None
+    for alias in order:
+        source = sources[alias]
+        if isinstance(source, Open):
+            assert bound is not None  # noqa: S101 -- the first in order is protected
+            bound = bound.fanned_out()
+        else:
+            bound = source.bound if bound is None else bound.joined(source.bound)
+    assert bound is not None  # noqa: S101
+    return Scope(tuple(joined), lowering, units.pop(), bound, tuple(conditions))
 
 
-def _check_joins(select: exp.Select, sources: Mapping[str, Rows], lowering: Lowering, sql: str) -> None:
-    joins = select.args.get("joins") or []
-    for join in joins:
-        if join.args.get("side") or (join.args.get("kind") or "INNER").upper() not in ("INNER", "CROSS"):
+def _columns(source: Source) -> Mapping[str, Typed]:
+    return source.typed if isinstance(source, Open) else source.columns
+
+
+def _order(sources: Mapping[str, Source], keep: bool) -> list[str]:
+    """Aliases with a protected one first; as written when a LEFT join makes order matter."""
+    if keep:
+        return list(sources)
+    return sorted(sources, key=lambda a: isinstance(sources[a], Open))
+
+
+def _left_joined(select: exp.Select, sources: Mapping[str, Source], sql: str) -> frozenset[str]:
+    """Aliases on the right of a LEFT join."""
+    left = set()
+    for join in select.args.get("joins") or ():
+        side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "INNER").upper()
+        if side == "LEFT" and kind in ("INNER", "OUTER") and isinstance(next(iter(sources.values())), Rows):
+            left.add(join.this.alias_or_name)
+        elif side or kind not in ("INNER", "CROSS"):
             raise SandboxError(
                 ErrorCode.SQL_JOIN,
-                "Protected tables are joined by INNER JOIN only.",
-                "Use JOIN … ON a.unit = b.unit.",
+                "Protected tables are joined by INNER JOIN, or by LEFT JOIN with protected rows on the left.",
+                "Use JOIN … ON a.unit = b.unit, or turn the LEFT JOIN round.",
                 place=place_of(join, sql),
             )
+    return frozenset(left)
+
+
+def _check_connected(
+    select: exp.Select, sources: Mapping[str, Source], first: str, lowering: Lowering, sql: str
+) -> None:
+    """Every protected source hangs together by its unit, every open one by some equality."""
+    joins = select.args.get("joins") or []
     where = select.args.get("where")
     conditions = [j.args["on"] for j in joins if j.args.get("on")] + ([where.this] if where else [])
-    joined = {next(iter(sources))}
-    equalities = [e for c in conditions for e in _conjuncts(c) if isinstance(e, exp.EQ)]
+    equalities = [e for c in conditions for e in conjuncts(c) if isinstance(e, exp.EQ)]
+    joined = {first}
     grown = True
     while grown:
         grown = False
         for equality in equalities:
-            pair = _linked_pair(equality, lowering)
+            pair = _pair(equality, sources, lowering)
             if pair is not None and len(pair & joined) == 1:
                 joined |= pair
                 grown = True
-    for alias in sources:
-        if alias not in joined:
-            raise SandboxError(
-                ErrorCode.SQL_JOIN,
-                f"{alias} is not joined on the privacy unit, so it would mix rows of different units.",
-                "Join on the unit's own columns, as in: ON a.id = b.id.",
-                place=next((place_of(j, sql) for j in joins if j.this.alias_or_name == alias), None),
-            )
+    for alias, source in sources.items():
+        if alias in joined:
+            continue
+        what, hint = (
+            ("is not joined on the privacy unit, so it would mix rows of different units.", "ON a.id = b.id")
+            if isinstance(source, Rows)
+            else ("is not joined to the protected rows by an equality of columns.", "ON a.city = b.city")
+        )
+        raise SandboxError(
+            ErrorCode.SQL_JOIN,
+            f"{alias} {what}",
+            f"Write the equality, as in: {hint}.",
+            place=next((place_of(j, sql) for j in joins if j.this.alias_or_name == alias), None),
+        )
 
 
-def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The parts of a condition that AND connects."""
     node = node.unnest()
     if isinstance(node, exp.And):
-        yield from _conjuncts(node.left)
-        yield from _conjuncts(node.right)
+        yield from conjuncts(node.left)
+        yield from conjuncts(node.right)
     else:
         yield node
 
 
-def _linked_pair(equality: exp.EQ, lowering: Lowering) -> set[str] | None:
-    """The two sources that an equality of linked columns joins."""
+def _pair(equality: exp.EQ, sources: Mapping[str, Source], lowering: Lowering) -> set[str] | None:
+    """The two sources that an equality of columns joins: linked ones when both are protected."""
     left, right = equality.left.unnest(), equality.right.unnest()
     if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)) or left.table == right.table:
         return None
-    shared = lowering.lookup(left).links & lowering.lookup(right).links
-    return {left.table, right.table} if shared else None
+    a, b = lowering.lookup(left), lowering.lookup(right)
+    protected = isinstance(sources[left.table], Rows) and isinstance(sources[right.table], Rows)
+    return {left.table, right.table} if not protected or a.links & b.links else None

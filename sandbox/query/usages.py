@@ -2,7 +2,8 @@
 
 The use of a column is set by the construct around it, going outward, also through subqueries:
 a condition is `filter`, a group key `group_by`, COUNT `count_distinct_only`, SUM and AVG `sum_mean`,
-an equality of two units `join_only`, and a value that reaches the answer as it is `open`.
+an equality of two units and grouping by the unit `join_only`, and a value that reaches the answer as
+it is `open`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ def collect(tree: exp.Select, tables: Mapping[TableKey, TablePolicy], sql: str) 
 
 
 @dataclass(frozen=True, slots=True)
+class _Names:
+    """What is visible in one SELECT: the columns of its sources by alias, and CTEs."""
+
+    columns: dict[str, Columns]
+    ctes: Mapping[str, Columns]
+
+
+@dataclass(frozen=True, slots=True)
 class _Walk:
     tables: Mapping[TableKey, TablePolicy]
     sql: str
@@ -64,19 +73,20 @@ class _Walk:
         with_ = select.args.get("with_")
         for cte in with_.expressions if with_ else ():
             ctes[cte.alias] = self.select(cte.this, ctes)
-        scope: dict[str, Columns] = {}
+        scope = _Names({}, ctes)
         joins = select.args.get("joins") or []
         from_ = select.args.get("from_")
         for source in [*([from_.this] if from_ else []), *(j.this for j in joins)]:
-            scope[source.alias_or_name] = self._source(source, ctes)
+            scope.columns[source.alias_or_name] = self._source(source, ctes)
         for join in joins:
             if join.args.get("on"):
                 self._condition(join.args["on"], scope)
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
-        for key in group.expressions if group else ():
-            self.use(self._value(key, scope), Use.GROUP_BY, key)
+        keys = list(group.expressions) if group else []
+        for key in keys:
+            self._key(key, scope)
         if select.args.get("having"):
             self._value(select.args["having"].this, scope)
         aggregated = group is not None or any(self._has_aggregate(e) for e in select.selects)
@@ -84,13 +94,26 @@ class _Walk:
             origins = self._value(ordered.this, scope)
             if not aggregated:
                 self.use(origins, Use.FILTER, ordered)
+        # Grouped by the unit, rows stay protected and their keys keep flowing outwards as values.
+        below = not aggregated or any(self._is_unit(k, scope) for k in keys)
         outputs: dict[str, frozenset[Origin]] = {}
         for projection in select.selects:
             origins = self._value(projection.unalias(), scope)
-            outputs[projection.alias_or_name] = frozenset() if aggregated else origins
-            if aggregated:
+            outputs[projection.alias_or_name] = origins if below else frozenset()
+            if not below:
                 self.use(origins, Use.GROUP_BY, projection)
         return outputs
+
+    def _key(self, key: exp.Expr, scope: _Names) -> None:
+        """A group key; grouping by the unit itself is what joining on it is: rows of one unit meet."""
+        use = Use.JOIN_ONLY if self._is_unit(key, scope) else Use.GROUP_BY
+        self.use(self._value(key, scope), use, key)
+
+    def _is_unit(self, node: exp.Expr, scope: _Names) -> bool:
+        if not isinstance(node, exp.Column):
+            return False
+        origins = self._value(node, scope)
+        return bool(origins) and all(any(k.startswith("unit:") for k in self._links(o)) for o in origins)
 
     def _source(self, source: exp.Expr, ctes: Mapping[str, Columns]) -> Columns:
         if isinstance(source, exp.Subquery):
@@ -102,13 +125,17 @@ class _Walk:
         self.found.append(ColumnUsage(key, None, Use.COUNT_DISTINCT_ONLY, place_of(source, self.sql)))
         return {c.lower(): frozenset({(key, c.lower())}) for c in self.tables[key].columns}
 
-    def _condition(self, node: exp.Expr, scope: Mapping[str, Columns]) -> None:
+    def _condition(self, node: exp.Expr, scope: _Names) -> None:
         self.use(self._value(node, scope), Use.FILTER, node)
 
-    def _value(self, node: exp.Expr, scope: Mapping[str, Columns]) -> frozenset[Origin]:
+    def _value(self, node: exp.Expr, scope: _Names) -> frozenset[Origin]:
         """Origins whose values flow through `node`; uses inside it are recorded on the way."""
         if isinstance(node, exp.Column):
-            return scope.get(node.table, {}).get(node.name.lower(), frozenset())
+            return scope.columns.get(node.table, {}).get(node.name.lower(), frozenset())
+        if isinstance(node, exp.Select):
+            return frozenset().union(*self.select(node, scope.ctes).values())
+        if isinstance(node, exp.In) and node.args.get("query") is not None:
+            return self._semi_join(node, scope)
         if isinstance(node, exp.EQ) and self._joins_units(node, scope):
             for side in (node.left, node.right):
                 self.use(self._value(side, scope), Use.JOIN_ONLY, side)
@@ -126,7 +153,16 @@ class _Walk:
             return frozenset()
         return origins
 
-    def _joins_units(self, node: exp.EQ, scope: Mapping[str, Columns]) -> bool:
+    def _semi_join(self, node: exp.In, scope: _Names) -> frozenset[Origin]:
+        """`x IN (SELECT y …)`: a join on the unit where both are its columns, else a condition."""
+        sides = (self._value(node.this, scope), self._value(node.args["query"].this, scope))
+        links = [frozenset().union(*(self._links(o) for o in side)) for side in sides]
+        use = Use.JOIN_ONLY if links[0] & links[1] else Use.FILTER
+        for side in sides:
+            self.use(side, use, node)
+        return frozenset()
+
+    def _joins_units(self, node: exp.EQ, scope: _Names) -> bool:
         """Whether both sides are the unit's column, or a foreign key that leads to it and its target."""
         if not (isinstance(node.left, exp.Column) and isinstance(node.right, exp.Column)):
             return False

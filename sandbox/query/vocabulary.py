@@ -37,7 +37,7 @@ SCALARS: frozenset[type] = frozenset(
     }
 )  # fmt: skip
 
-AGGREGATES: frozenset[type] = frozenset({exp.Count, exp.Sum, exp.Avg})
+AGGREGATES: frozenset[type] = frozenset({exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max})
 
 ALLOWED: frozenset[type] = STRUCTURE | OPERATORS | SCALARS | AGGREGATES
 
@@ -74,7 +74,7 @@ PARTS: dict[type, frozenset[str]] = {
     exp.Contains: frozenset({"this", "expression"}),
     exp.Substring: frozenset({"this", "start", "length"}),
     exp.Interval: frozenset({"this", "unit"}),
-    exp.In: frozenset({"this", "expressions"}),
+    exp.In: frozenset({"this", "expressions", "query"}),
     exp.Between: frozenset({"this", "low", "high"}),
     exp.Cast: frozenset({"this", "to"}),
     exp.TryCast: frozenset({"this", "to", "requires_string"}),

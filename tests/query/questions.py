@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-PEOPLE_KEYS = ["grp", "member", "city", "key_only", "CASE WHEN age < 40 THEN 'young' ELSE 'old' END", "age",
-               "EXTRACT(month FROM born)", "age > 30", "YEAR(born)"]  # fmt: skip
+PEOPLE_KEYS = [
+    "grp",
+    "member",
+    "people.city",
+    "key_only",
+    "CASE WHEN age < 40 THEN 'young' ELSE 'old' END",
+    "age",
+    "EXTRACT(month FROM born)",
+    "age > 30",
+    "YEAR(born)",
+]
 VISIT_KEYS = [
     "kind",
     "place",
@@ -14,13 +23,43 @@ VISIT_KEYS = [
     "date_trunc('year', seen)",
     "level",
 ]
-PEOPLE_NUMBERS = ["age", "score", "weight", "CAST(member AS INT)", "LEAST(GREATEST(LENGTH(city), 1), 8)"]
+PEOPLE_NUMBERS = [
+    "age",
+    "score",
+    "weight",
+    "CAST(member AS INT)",
+    "LEAST(GREATEST(LENGTH(people.city), 1), 8)",
+]
 VISIT_NUMBERS = ["days", "cost", "LEAST(GREATEST(level, -3), 3)"]
-PEOPLE_TESTS = ["age > 30", "score <= 1.5", "member", "NOT member", "grp IN ('a', 'b')", "city LIKE 'r%'",
-                "born >= DATE '2000-01-01'", "age IS NOT NULL", "weight BETWEEN 10 AND 90", "filter_only = 3",
-                "10 / age > 1", "age // filter_only = 2", "age % 7 = 3", "born < '1999-05-05'"]  # fmt: skip
-VISIT_TESTS = ["days > 0", "cost < 9.5", "kind <> 'p'", "place = 'u'", "level IS NULL", "cost * days > 10",
-               "seen > TIMESTAMP '2000-01-01 00:00:00'", "LENGTH(place) = 1", "COALESCE(level, 0) < 2"]  # fmt: skip
+PEOPLE_TESTS = [
+    "age > 30",
+    "score <= 1.5",
+    "member",
+    "NOT member",
+    "grp IN ('a', 'b')",
+    "people.city LIKE 'r%'",
+    "born >= DATE '2000-01-01'",
+    "age IS NOT NULL",
+    "weight BETWEEN 10 AND 90",
+    "filter_only = 3",
+    "id IN (SELECT pid FROM visits WHERE cost > 5)",
+    "10 / age > 1",
+    "age // filter_only = 2",
+    "age % 7 = 3",
+    "born < '1999-05-05'",
+]
+VISIT_TESTS = [
+    "days > 0",
+    "cost < 9.5",
+    "kind <> 'p'",
+    "place = 'u'",
+    "level IS NULL",
+    "cost * days > 10",
+    "seen > TIMESTAMP '2000-01-01 00:00:00'",
+    "LENGTH(place) = 1",
+    "NOT pid IN (SELECT id FROM people WHERE age > 30)",
+    "COALESCE(level, 0) < 2",
+]
 
 
 @st.composite
@@ -48,7 +87,7 @@ def numbers(draw: st.DrawFn, names: list[str], depth: int = 2) -> str:
                 "CAST({a} AS DOUBLE)",
                 "({a} / 4)",
             ]
-        )  # fmt: skip
+        )
     )
     return str(form.format(a=a, b=b))
 
@@ -69,9 +108,14 @@ def questions(draw: st.DrawFn) -> str:
                 [
                     "people JOIN visits ON id = pid",
                     "people, visits WHERE id = pid",
+                    "people LEFT JOIN visits ON id = pid AND days > 0",
+                    "visits LEFT JOIN people ON pid = id AND cost > 2",
+                    "regions JOIN people ON regions.city = people.city JOIN visits ON id = pid",
+                    "people JOIN visits ON id = pid LEFT JOIN regions ON people.city = regions.city",
+                    "visits JOIN (SELECT pid AS other FROM visits) AS more ON pid = other JOIN people ON id = pid",
                     "(SELECT * FROM people WHERE age > 1) AS people JOIN visits ON people.id = visits.pid",
                 ]
-            )  # fmt: skip
+            )
         ),
     }[shape]
     conditions = draw(st.lists(st.sampled_from(tests), max_size=2))
@@ -80,9 +124,17 @@ def questions(draw: st.DrawFn) -> str:
     for i in range(draw(st.integers(1, 3))):
         number = draw(numbers(names))
         call = draw(
-            st.sampled_from(["COUNT(*)", f"COUNT({number})", f"COUNT(DISTINCT {unit})", f"SUM({number})",
-                             f"AVG({number})", f"SUM({number}) / COUNT(*)"])
-        )  # fmt: skip
+            st.sampled_from(
+                [
+                    "COUNT(*)",
+                    f"COUNT({number})",
+                    f"COUNT(DISTINCT {unit})",
+                    f"SUM({number})",
+                    f"AVG({number})",
+                    f"SUM({number}) / COUNT(*)",
+                ]
+            )
+        )
         if "DISTINCT" not in call and "/ COUNT" not in call and draw(st.booleans()):
             call += f" FILTER (WHERE {draw(st.sampled_from(tests))})"
         aggregates.append(f"{call} AS a{i}")
@@ -93,3 +145,57 @@ def questions(draw: st.DrawFn) -> str:
     if group:
         sql += " GROUP BY " + ", ".join(group)
     return sql
+
+
+@st.composite
+def nested_questions(draw: st.DrawFn) -> str:
+    """Aggregates per unit below the boundary, aggregated again above it."""
+    source = draw(
+        st.sampled_from(["visits", "visits JOIN people ON id = pid", "people LEFT JOIN visits ON id = pid"])
+    )
+    unit = "id" if source.startswith("people") else "pid"
+    names = VISIT_NUMBERS if source == "visits" else [*VISIT_NUMBERS, *PEOPLE_NUMBERS]
+    inner = [f"{unit} AS u"]
+    for name in ("s", "t"):
+        number = draw(numbers(names, 1))
+        call = draw(
+            st.sampled_from(
+                [
+                    f"SUM({number})",
+                    f"AVG({number})",
+                    f"MAX({number})",
+                    f"MIN({number})",
+                    "COUNT(*)",
+                    f"COUNT({number})",
+                    "COUNT(DISTINCT kind)",
+                    f"SUM({number}) FILTER (WHERE days > 0)",
+                ]
+            )
+        )
+        inner.append(f"{call} AS {name}")
+    further = draw(st.sampled_from(["", "kind", "days > 0"]))
+    if further:
+        inner.append(f"{further} AS f")
+    sql = f"SELECT {', '.join(inner)} FROM {source}"
+    if draw(st.booleans()):
+        sql += f" WHERE {draw(st.sampled_from(VISIT_TESTS[:6]))}"
+    sql += f" GROUP BY {unit}" + (f", {further}" if further else "")
+    if draw(st.booleans()):
+        sql += " HAVING COUNT(*) > 1"
+    keys = ["CASE WHEN s > 1 THEN 'much' ELSE 'little' END", *(["f"] if further else [])]
+    group = draw(st.lists(st.sampled_from(keys), max_size=2, unique=True))
+    outer = [f"{k} AS g{i}" for i, k in enumerate(group)]
+    outer += draw(
+        st.lists(
+            st.sampled_from(
+                ["COUNT(*) AS n", "AVG(s) AS a", "SUM(t) AS b", "COUNT(DISTINCT u) AS c", "SUM(s + t) AS d"]
+            ),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
+    sql = f"SELECT {', '.join(outer)} FROM ({sql}) AS q"
+    if draw(st.booleans()):
+        sql += " WHERE t > 0 OR s IS NULL"
+    return sql + (" GROUP BY " + ", ".join(group) if group else "")

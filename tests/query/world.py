@@ -19,17 +19,16 @@ import pyarrow as pa
 from sandbox.identity import Actor, Person, Role, Via
 from sandbox.policy.published import Published, Version
 from sandbox.policy.read import read_grant, read_people, read_policy, read_units
+from sandbox.privacy.loss import Loss
 from sandbox.query.analyze import analyze
 from sandbox.query.authorize import admit, authorize
 from sandbox.query.execute import sql_of
-from sandbox.query.noise import noisy_table
+from sandbox.query.noise import Noised, noisy_table
 from sandbox.query.parse import parse
 from sandbox.query.postprocess import Processed, post_process
-from sandbox.query.noise import Noised
 from sandbox.query.price import Noise, Priced, PricedBoundary
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
-from sandbox.privacy.loss import Loss
 
 POLICY = """
 dataset: w

@@ -1,0 +1,234 @@
+"""Aggregates within a unit, below the private boundary: `SELECT id, SUM(x) … GROUP BY id`.
+
+Each output depends on the rows of one unit alone, so it is a protected row still: one per unit where the
+unit is the only key. Bounds follow from the contribution bounds and are enforced here: a count lies within
+[0, rows], a sum within rows times the bounds of its value, a mean, minimum or maximum within them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from sqlglot import exp
+
+from sandbox.catalog.model import UNIT_COLUMN
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind
+from sandbox.query.boundary import MOST_ROWS, fixed_point, to_units
+from sandbox.query.expressions import Lowering
+from sandbox.query.parse import place_of
+from sandbox.query.relations import Contribution, Rows, column
+from sandbox.query.scopes import Scope
+from sandbox.query.typed import Typed, as_double, cast, clamped, decimal_type, digits, held, overflow
+from sandbox.query.vocabulary import AGGREGATES, spoken_name
+
+INNER = "__agg"
+
+
+def groups_by_unit(select: exp.Select, scope: Scope) -> bool:
+    """Whether a key of the SELECT is the privacy unit itself."""
+    group = select.args.get("group")
+    keys = group.expressions if group is not None else []
+    return any(_is_unit(k, scope) for k in keys)
+
+
+def _is_unit(node: exp.Expr, scope: Scope) -> bool:
+    return isinstance(node, exp.Column) and f"unit:{scope.unit}" in scope.lowering.lookup(node).links
+
+
+def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
+    """The SELECT as protected rows: one per unit and further key.
+
+    Raises:
+        SandboxError: `sql-unsupported`, `sql-type`, `bounds-missing`, `overflow-possible`.
+
+    """
+    for part in ("limit", "offset"):
+        if select.args.get(part) is not None:
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{part.upper()} below the last aggregation is not supported on protected rows.",
+                "Order and limit the answer.",
+                place=place_of(select.args[part], sql),
+            )
+    nodes = list(select.args["group"].expressions)
+    facts: dict[str, Typed] = {}
+    inner: list[exp.Expr] = [_named(scope.unit_column, UNIT_COLUMN)]
+    grouped: list[exp.Expr] = [scope.unit_column]
+    further = 0
+    for i, node in enumerate(nodes):
+        typed = scope.lowering.lower(node)
+        name = f"k{i}"
+        if _is_unit(node, scope):
+            inner.append(_named(exp.Min(this=typed.sql.copy()), name))
+        else:
+            further += 1
+            inner.append(_named(typed.sql, name))
+            grouped.append(typed.sql.copy())
+        facts[name] = typed
+    alone = further == 0
+
+    def place(node: exp.Expr) -> exp.Expr:
+        """`node` with keys and aggregates replaced by columns of the inner SELECT."""
+        for i, key in enumerate(nodes):
+            if node == key:
+                return column(f"k{i}", INNER)
+        condition = None
+        call = node
+        if isinstance(node, exp.Filter):
+            condition, call = scope.lowering.boolean(node.expression.this), node.this
+        if type(call) in AGGREGATES:
+            name = f"g{len(facts)}"
+            tree, typed = _aggregate(call, condition, scope, sql)
+            inner.append(_named(tree, name))
+            facts[name] = typed
+            return column(name, INNER)
+        if isinstance(node, exp.Column):
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{node.name[:80]} is neither aggregated nor a group key.",
+                "Add it to GROUP BY, or aggregate it.",
+                place=place_of(node, sql),
+            )
+        result = node.copy()
+        for child in list(result.iter_expressions()):
+            child.replace(place(child))
+        return result
+
+    outputs = {p.alias_or_name: place(p.unalias()) for p in select.selects}
+    having = place(select.args["having"].this) if select.args.get("having") is not None else None
+
+    def lookup(node: exp.Column) -> Typed:
+        return replace(facts[node.name], sql=column(node.name, INNER), unit_level=alone)
+
+    lowering = Lowering(lookup, sql, scope.lowering.semi_join)
+    columns = {name: lowering.lower(node) for name, node in outputs.items()}
+    first = scope.tree(select, inner).group_by(*grouped, copy=False)
+    source = exp.Subquery(this=first, alias=exp.TableAlias(this=exp.to_identifier(INNER, quoted=True)))
+    last = [_named(t.sql.copy(), n) for n, t in columns.items()]
+    last.append(_named(column(UNIT_COLUMN, INNER), UNIT_COLUMN))
+    tree = exp.Select(expressions=last).from_(source, copy=False)
+    if having is not None:
+        tree = tree.where(lowering.boolean(having).sql.copy(), copy=False)
+    most = 1 if alone else scope.bound.groups
+    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone))
+
+
+def _named(tree: exp.Expr, name: str) -> exp.Expr:
+    return exp.alias_(tree.copy(), exp.to_identifier(name, quoted=True))
+
+
+def _aggregate(node: exp.Expr, condition: Typed | None, scope: Scope, sql: str) -> tuple[exp.Expr, Typed]:
+    """The exact aggregate of one unit, and its facts: COUNT, SUM, AVG, MIN or MAX."""
+    most = Decimal(scope.bound.rows)
+    if isinstance(node, exp.Count):
+        tree = _count(node, condition, scope, sql)
+        return tree, Typed(tree, Kind.INTEGER, low=Decimal(0), high=most, bounded=False, nullable=False)
+    if isinstance(node.this, exp.Distinct):
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"{spoken_name(node)} of DISTINCT values is not supported.",
+            "Drop DISTINCT inside the aggregate.",
+            place=place_of(node, sql),
+        )
+    t = scope.lowering.lower(node.this)
+    if condition is not None:
+        t = replace(t, sql=_when(condition, t.sql), keys=None)
+    t = replace(t, nullable=True, links=frozenset())
+    if isinstance(node, exp.Min | exp.Max):
+        bounded = clamped(t) if t.number and t.low is not None and t.high is not None else t
+        return type(node)(this=bounded.sql.copy()), bounded
+    if not t.number:
+        raise SandboxError(
+            ErrorCode.SQL_TYPE,
+            "SUM and AVG need a number.",
+            "Cast it, or count it.",
+            place=place_of(node, sql),
+        )
+    if t.low is None or t.high is None:
+        raise _unbounded(node, sql)
+    bounded = clamped(t)
+    if bounded.kind is Kind.DOUBLE:
+        # A sum of doubles depends on the order of rows, which other units could change: sum whole units.
+        assert bounded.low is not None  # noqa: S101 -- clamped
+        assert bounded.high is not None  # noqa: S101
+        scale = fixed_point(bounded, max(abs(bounded.low), abs(bounded.high)) * most)
+        step = Decimal(10) ** scale
+        whole = Typed(
+            to_units(bounded, scale), Kind.INTEGER, low=bounded.low * step - 1, high=bounded.high * step + 1
+        )
+        tree, total = (exp.Avg(this=whole.sql), bounded) if isinstance(node, exp.Avg) else _sum(whole, most)
+        low, high = (
+            (total.low, total.high)
+            if total is bounded
+            else (_scaled(total.low, step), _scaled(total.high, step))
+        )
+        divided = exp.Div(
+            this=cast(tree, "DOUBLE"), expression=cast(exp.Literal.string(f"{step:f}"), "DOUBLE")
+        )
+        return divided, replace(bounded, low=low, high=high, bounded=False, keys=None)
+    if isinstance(node, exp.Avg):
+        return exp.Avg(this=bounded.sql.copy()), replace(as_double(bounded), bounded=False, keys=None)
+    return _sum(bounded, most)
+
+
+def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:
+    return None if value is None else value / step
+
+
+def _count(node: exp.Count, condition: Typed | None, scope: Scope, sql: str) -> exp.Expr:
+    distinct = isinstance(node.this, exp.Distinct)
+    argument = node.this.expressions[0] if distinct else node.this
+    if distinct and len(node.this.expressions) != 1:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            "COUNT(DISTINCT …) takes one column.",
+            "Count one column.",
+            place=place_of(node, sql),
+        )
+    value: exp.Expr
+    if isinstance(argument, exp.Star):
+        if condition is None:
+            return exp.Count(this=exp.Star())
+        value = exp.Literal.number(1)
+    else:
+        value = scope.lowering.lower(argument).sql
+    if condition is not None:
+        value = _when(condition, value)
+    return exp.Count(this=exp.Distinct(expressions=[value.copy()]) if distinct else value.copy())
+
+
+def _sum(t: Typed, most: Decimal) -> tuple[exp.Expr, Typed]:
+    assert t.low is not None  # noqa: S101 -- clamped
+    assert t.high is not None  # noqa: S101
+    low, high = min(Decimal(0), t.low * most), max(Decimal(0), t.high * most)
+    size = max(abs(t.low), abs(t.high)) * Decimal(10) ** t.scale
+    width = digits(low, high, t.scale)
+    if size * MOST_ROWS >= Decimal(10) ** 37 or width > 18:
+        raise overflow()
+    kind: exp.DataType = (
+        decimal_type(38, t.scale) if t.kind is Kind.DECIMAL else exp.DataType.build("HUGEINT")
+    )
+    ends = [cast(exp.Literal.string(f"{v:f}"), kind) for v in (low, high)]
+    total = exp.Sum(this=t.sql.copy())
+    # LEAST and GREATEST skip NULL: the sum of no value stays NULL through CASE.
+    inside = held(cast(total, kind), *ends)
+    known = exp.Not(this=exp.Paren(this=exp.Is(this=total.copy(), expression=exp.Null())))
+    narrow = decimal_type(width, t.scale) if t.kind is Kind.DECIMAL else exp.DataType.build("BIGINT")
+    tree = exp.Case(ifs=[exp.If(this=known, true=cast(inside, narrow))])
+    width = width if t.kind is Kind.DECIMAL else 0
+    return tree, replace(t, low=low, high=high, width=width, bounded=True, keys=None)
+
+
+def _when(condition: Typed, value: exp.Expr) -> exp.Expr:
+    return exp.Case(ifs=[exp.If(this=condition.sql.copy(), true=value.copy())])
+
+
+def _unbounded(node: exp.Expr, sql: str) -> SandboxError:
+    return SandboxError(
+        ErrorCode.BOUNDS_MISSING,
+        f"The value of {spoken_name(node)} has no public bounds.",
+        "Bound it: LEAST(GREATEST(x, low), high); or ask a steward for `between`.",
+        place=place_of(node, sql),
+    )
