@@ -12,13 +12,16 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.1
 
 
-def ahead(items: Iterable[T], depth: int = 2) -> Generator[T, None, None]:
+def ahead(
+    items: Iterable[T], depth: int = 2, stop: threading.Event | None = None
+) -> Generator[T, None, None]:
     """The same items in the same order, at most `depth` of them made before they are asked for.
 
-    What the iterator raises is raised here. Closing this generator closes the iterator.
+    What the iterator raises is raised here. Leaving this generator, in whatever way, sets `stop` (an
+    iterator that works long for one item should look at it) and closes the iterator.
     """
     waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(depth)
-    stop = threading.Event()
+    stop = stop or threading.Event()
 
     def put(item: tuple[T] | BaseException | None) -> bool:
         while not stop.is_set():

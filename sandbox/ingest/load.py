@@ -32,6 +32,7 @@ from sandbox.ingest.report import LoadLimits, LoadReport, Progress
 from sandbox.ingest.rows import UnitColumn
 from sandbox.ingest.source import Source
 from sandbox.policy.types import Policy, TablePolicy
+from sandbox.vault.durable import writing
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.lock import loading
 from sandbox.vault.parquet import EncryptedWriter
@@ -87,13 +88,13 @@ def load_table(
             schema=_stored_schema(reading.schema, units),
             grades=_grades(rules),
         )
-        with writer, reading.stopping():
-            rows = reading.rows()
-            if units is not None:
-                rows = clustered(rows, home, reading.limits.memory)
-            with closing(ahead(rows)) as ready:
-                for batch in ready:
-                    writer.write(batch)
+        rows = reading.rows()
+        if units is not None:
+            rows = clustered(rows, home, reading.limits.memory)
+        # What the disk says while a writer is given up has no code yet.
+        with writing(f"{policy.dataset}.{table}"), writer, closing(ahead(rows, stop=reading.stop)) as ready:
+            for batch in ready:
+                writer.write(batch)
         version = TableVersion(
             dataset=policy.dataset,
             table=table,

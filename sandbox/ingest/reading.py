@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pyarrow as pa
 
@@ -21,7 +21,7 @@ _REASONS_SHOWN = 3
 
 
 class Reading:
-    """Reads a source once.
+    """Reads a source once; setting `stop` ends that soon, in whatever thread it runs.
 
     Args:
         source: what to read.
@@ -49,7 +49,7 @@ class Reading:
         self._quarantine = quarantine
         self._progress = progress
         self._validator = Validator(columns)
-        self._stop = threading.Event()
+        self.stop = threading.Event()
         self._good = 0
         self._stored = 0
 
@@ -62,14 +62,6 @@ class Reading:
         """Decimals that were rounded, by column."""
         return {name: count for name, count in self._validator.tally.rounded.items() if count}
 
-    @contextmanager
-    def stopping(self) -> Iterator[None]:
-        """Leaving this ends the reading soon, in whatever thread it runs."""
-        try:
-            yield
-        finally:
-            self._stop.set()
-
     def rows(self) -> Iterator[pa.RecordBatch]:
         """The rows to store, with `__unit` if the table is protected.
 
@@ -81,7 +73,7 @@ class Reading:
         size = self._source.describe().size
         with closing(ahead(self._source.batches(self._columns))) as batches:
             for raw in batches:
-                if self._stop.is_set():
+                if self.stop.is_set():
                     return
                 batch = self._validator.check(raw)
                 self._quarantine.add(batch.bad)

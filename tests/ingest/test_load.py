@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -261,6 +263,22 @@ def test_an_interrupted_load(it, put):
     assert it.folders() == []
     assert not [thread for thread in threading.enumerate() if thread.name == "ahead"]
     assert it.load(path, PEOPLE).version.version == 1
+
+
+def test_control_c_ends_a_load_soon(it, put):
+    calls = []
+
+    def interrupt(*_):
+        calls.append(1)
+        if len(calls) == 1:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.3)
+
+    path = put("a.csv", people(200_000))
+    with pytest.raises(KeyboardInterrupt):
+        it.load(path, PEOPLE, progress=interrupt, longest_record=20_000)
+    assert len(calls) < 10
+    assert it.folders() == []
 
 
 def test_of_two_loads_at_once_one_is_refused_whole(it, put):

@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter, defaultdict
 from decimal import Decimal
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -160,7 +161,7 @@ def test_a_spill_has_no_name_and_no_plaintext(tmp_path):
         spill.append(3, [rows, rows])
         spill.append(4, [rows])
         assert list(tmp_path.iterdir()) == []
-        stored = open(f"/proc/self/fd/{spill._file.fileno()}", "rb").read()
+        stored = Path(f"/proc/self/fd/{spill._file.fileno()}").read_bytes()
         assert len(stored) > 3 * rows.nbytes
         assert b"MARKER" not in stored
         assert sum(batch.num_rows for batch in spill.read(3)) == 200
