@@ -112,7 +112,9 @@ def questions(draw: st.DrawFn) -> str:
                     "visits LEFT JOIN people ON pid = id AND cost > 2",
                     "regions JOIN people ON regions.city = people.city JOIN visits ON id = pid",
                     "people JOIN visits ON id = pid LEFT JOIN regions ON people.city = regions.city",
-                    "visits JOIN (SELECT pid AS other FROM visits) AS more ON pid = other JOIN people ON id = pid",
+    source = draw(
+        st.sampled_from(["visits", "visits JOIN people ON id = pid", "people LEFT JOIN visits ON id = pid"])
+    )
                     "(SELECT * FROM people WHERE age > 1) AS people JOIN visits ON people.id = visits.pid",
                 ]
             )

@@ -102,15 +102,18 @@ TABLES = {
     "people": pa.schema(
         [
             ("__unit", pa.int64()), ("__rank", pa.int64()), ("id", pa.int64()), ("age", pa.int64()),
-            ("score", pa.decimal128(9, 2)), ("weight", pa.float64()), ("member", pa.bool_()), ("grp", pa.string()),
-            ("city", pa.string()), ("born", pa.date32()), ("secret", pa.string()), ("filter_only", pa.int64()),
+            ("score", pa.decimal128(9, 2)), ("weight", pa.float64()), ("member", pa.bool_()),
+            ("grp", pa.string()),
+            ("city", pa.string()), ("born", pa.date32()), ("secret", pa.string()),
+            ("filter_only", pa.int64()),
             ("key_only", pa.string()),
         ]
     ),
     "visits": pa.schema(
         [
             ("__unit", pa.int64()), ("__rank", pa.int64()), ("pid", pa.int64()), ("days", pa.int64()),
-            ("kind", pa.string()), ("place", pa.string()), ("cost", pa.decimal128(12, 3)), ("level", pa.int64()),
+            ("kind", pa.string()), ("place", pa.string()), ("cost", pa.decimal128(12, 3)),
+            ("level", pa.int64()),
             ("seen", pa.timestamp("us")),
         ]
     ),
@@ -192,7 +195,8 @@ def random_rows(seed: int, units: int, most_visits: int, *, clean: bool = False)
             people.append(
                 (
                     unit, unit, maybe(number(0, 100)), maybe(decimal(-5, 5, 2, 9)), maybe(double()),
-                    maybe(r.random() < 0.5), maybe(key("abc")), maybe(r.choice(["rome", "oslo", "罗马", "k'o"])),
+                    maybe(r.random() < 0.5), maybe(key("abc")),
+                    maybe(r.choice(["rome", "oslo", "罗马", "k'o"])),
                     maybe(day()), "s", maybe(number(0, 9)), maybe(key("xy")),
                 )
             )  # fmt: skip
@@ -202,7 +206,8 @@ def random_rows(seed: int, units: int, most_visits: int, *, clean: bool = False)
             )
             visits.append(
                 (
-                    unit, unit, maybe(number(-50, 50)), maybe(key("pqrs")), maybe(r.choice(["u", "v", "w", "x", "y"])),
+                    unit, unit, maybe(number(-50, 50)), maybe(key("pqrs")),
+                    maybe(r.choice(["u", "v", "w", "x", "y"])),
                     maybe(decimal(0, 10, 3, 12)), maybe(number(-5, 5)), maybe(stamp),
                 )
             )  # fmt: skip
