@@ -12,7 +12,8 @@ Rules
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -32,6 +33,9 @@ _SQL_TYPES = {
     Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP", Kind.TEXT: "VARCHAR",
 }  # fmt: skip
 _RESERVED = "__"
+_FAULT = re.compile(
+    r"Column '\"?(.+?)\"?' could not|(?:Unknown \w+(?: \w+)?|automatically join): \"?(.+?)\"?$", re.M
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +242,10 @@ def _expand_distinct(tree: exp.Expr) -> None:
             select.set("distinct", None)
             select.set("group", exp.Group(all=True))
             group = select.args["group"]
+        if group is not None:
+            group.set(
+                "expressions", [e.unnest() if isinstance(e, exp.Paren) else e for e in group.expressions]
+            )
         if group is not None and group.args.get("all"):
             keys = [e.unalias().copy() for e in select.expressions if not _has_aggregate(e)]
             select.set("group", exp.Group(expressions=keys) if keys else None)
@@ -253,28 +261,42 @@ def _did_you_mean(name: str, known: list[str]) -> str:
 
 
 def _unknown_name(error: Exception, parsed: Parsed, shown: Visible) -> SandboxError:
-    """One refusal for hidden, absent and misspelt columns."""
-    text = str(error).lower()
-    written = {
-        c.name for c in parsed.tree.find_all(exp.Identifier) if f"{c.name.lower()}'" in text.replace('"', "")
+    """One refusal for hidden, absent and misspelt columns. `error` is sqlglot's, and repeats the name."""
+    found = _FAULT.search(str(error))
+    name = next((g for g in found.groups() if g), "").lower() if found else ""
+    place = next((place_of(i, parsed.sql) for i in _identifiers(parsed.tree) if i.name.lower() == name), None)
+    named = {t.name.lower() for t in parsed.tree.find_all(exp.Table)}
+    columns = {
+        key: {n.lower() for n, c in table.columns.items() if c.use > Use.HIDDEN}
+        for key, table in shown.tables.items()
     }
-    name = max(written, key=len, default="")
-    columns = sorted({c for t in shown.tables.values() for c, p in t.columns.items() if p.use > Use.HIDDEN})
-    if "ambiguous" in text:
-        return SandboxError(
-            ErrorCode.SQL_NAME_AMBIGUOUS, f"The column {name} is in several tables.", "Write table.column."
+    if not name:
+        what, hint = "A name could not be resolved.", "List the columns: sandbox datasets."
+    elif str(error).startswith("Unknown table"):
+        what, hint = (
+            f"There is no table {name[:80]} in this FROM.",
+            "Name tables by their alias, where they have one.",
         )
-    place = None
-    for column in parsed.tree.find_all(exp.Column, exp.Identifier):
-        if column.name.lower() == name.lower():
-            place = place_of(column, parsed.sql)
-            break
-    what = (
-        f"There is no column {name[:80]} that you may use here." if name else "A name could not be resolved."
-    )
-    return SandboxError(
-        ErrorCode.SQL_NAME_UNKNOWN,
-        what,
-        _did_you_mean(name.lower(), [c.lower() for c in columns]) or "List the columns: sandbox datasets.",
-        place=place,
-    )
+    elif name.isdecimal():
+        what, hint = (
+            f"The answer has no column number {name[:80]}.",
+            "Columns are numbered from 1, as in: ORDER BY 2.",
+        )
+    elif sum(name in known for key, known in columns.items() if key[1] in named) > 1:
+        return SandboxError(
+            ErrorCode.SQL_NAME_AMBIGUOUS,
+            f"The column {name[:80]} is in several tables.",
+            "Write table.column.",
+            place=place,
+        )
+    else:
+        what = f"There is no column {name[:80]} that you may use here."
+        known = sorted(set().union(*columns.values()))
+        hint = _did_you_mean(name, known) or "List the columns: sandbox datasets."
+    return SandboxError(ErrorCode.SQL_NAME_UNKNOWN, what, hint, place=place)
+
+
+def _identifiers(tree: exp.Expr) -> Iterator[exp.Identifier]:
+    """Columns first, then every other name."""
+    yield from (c.this for c in tree.find_all(exp.Column) if isinstance(c.this, exp.Identifier))
+    yield from tree.find_all(exp.Identifier)

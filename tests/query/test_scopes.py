@@ -48,3 +48,25 @@ def test_a_cte_that_is_named_twice_is_measured_once() -> None:
     assert len(rewritten(sql, WORLD).analyzed.boundaries) == 1
     with engine(random_rows(1, 5, 2)) as connection:
         assert silent_answer(sql, WORLD, connection).table.to_pylist() == [{"zero": 0}]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT COUNT(*) AS n, SUM(age) AS N FROM people",
+        "SELECT SUM(q.x) AS s FROM (SELECT filter_only AS x, age AS x FROM people) AS q",
+        "SELECT SUM(q.x) AS s FROM (SELECT age AS x, filter_only AS x FROM people) AS q",
+        "SELECT COUNT(*) FROM people, people",
+        "SELECT COUNT(*) FROM people AS a JOIN visits AS A ON a.id = a.pid",
+    ],
+)
+def test_twins_are_refused(sql: str) -> None:
+    """Which of two columns of one name is meant must not be left to two readers."""
+    with pytest.raises(SandboxError) as refused:
+        rewritten(sql, WORLD)
+    assert refused.value.code is ErrorCode.SQL_NAME_AMBIGUOUS
+
+
+def test_columns_of_the_answer_are_named_as_written() -> None:
+    sql = 'SELECT AGE AS "Age", COUNT(*) AS Total, SUM(days) FROM people JOIN visits ON id = pid GROUP BY age'
+    assert rewritten(sql, WORLD).analyzed.authorized.resolved.output == ("Age", "Total", "sum(days)")
