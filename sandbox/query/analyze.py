@@ -77,7 +77,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         raise SandboxError(
             ErrorCode.RAW_ROWS,
             "The question asks for rows of protected data; only aggregates leave the sandbox.",
-            "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY …. Dummy rows help to try code.",
+            "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
             place=place_of(root.selects[0], authorized.resolved.parsed.sql),
         )
     errors = output_errors(result.tree, walk.boundaries)

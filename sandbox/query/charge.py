@@ -6,16 +6,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlglot import exp
-
 from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.identity import Actor
 from sandbox.privacy.ledger import Ledger, Reservation
-from sandbox.query.parse import DIALECT, Parsed
 from sandbox.query.price import Priced
 from sandbox.query.rewrite import Rewritten
-
-MOST_SHAPE = 4_000
+from sandbox.query.shape import shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +64,6 @@ def question_facts(rewritten: Rewritten, question: str) -> dict[str, Fact]:
         "datasets": sorted(
             {authorized.resolved.visible.datasets[k[0]].dataset for k in rewritten.analyzed.tables}
         ),
-        "shape": shape(authorized.resolved.parsed),
+        "shape": shape(authorized.resolved.parsed, authorized.admitted.published),
         "decided_by": list(authorized.decision.decided_by),
     }
-
-
-def shape(parsed: Parsed) -> str:
-    """The question without its literals and comments."""
-
-    def blank(node: exp.Expr) -> exp.Expr:
-        return exp.Placeholder() if isinstance(node, exp.Literal) else node
-
-    return parsed.tree.transform(blank).sql(DIALECT, comments=False)[:MOST_SHAPE]

@@ -9,17 +9,12 @@ Rules
 
 from __future__ import annotations
 
-from sqlglot import exp
-
 from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
 from sandbox.policy.published import Published
-from sandbox.policy.types import Use
-from sandbox.query.parse import DIALECT, parse
-
-MOST_SHAPE = 4_000
-UNKNOWN_NAME = "_"
+from sandbox.query.parse import parse
+from sandbox.query.shape import shape
 
 REFUSALS = frozenset(
     {
@@ -58,35 +53,16 @@ def refused(
     facts: dict[str, Fact] = {"code": refusal.code.value, "rules": list(refusal.rules)}
     if grant in published.grants:
         facts["grant"] = grant
-    shape = _shape(sql, most_bytes, _published_names(published))
-    if shape:
-        facts["shape"] = shape
+    blanked = _shape(sql, most_bytes, published)
+    if blanked:
+        facts["shape"] = blanked
     secret = None if refusal.code is ErrorCode.SQL_TOO_LARGE else sql
     return Event(EventKind.QUESTION_REFUSED, actor, facts, secret=secret)
 
 
-def _shape(sql: str, most_bytes: int, names: frozenset[str]) -> str:
-    """The question without literals, comments and unpublished names; empty when it cannot be read."""
+def _shape(sql: str, most_bytes: int, published: Published) -> str:
+    """Its shape; empty when it cannot be read."""
     try:
-        tree = parse(sql, most_bytes).tree
+        return shape(parse(sql, most_bytes), published)
     except SandboxError:
         return ""
-
-    def blank(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Literal):
-            return exp.Placeholder()
-        if isinstance(node, exp.Identifier) and node.name.lower() not in names:
-            return exp.to_identifier(UNKNOWN_NAME)
-        return node
-
-    return tree.transform(blank).sql(DIALECT, comments=False)[:MOST_SHAPE]
-
-
-def _published_names(published: Published) -> frozenset[str]:
-    names = set[str]()
-    for dataset, version in published.policies.items():
-        names.add(dataset)
-        for table, said in version.content.tables.items():
-            names.add(table)
-            names |= {name for name, column in said.columns.items() if column.use is not Use.HIDDEN}
-    return frozenset(name.lower() for name in names)

@@ -17,7 +17,7 @@ from tests.query.instance import context, li, make, open_instance
 UNITS = 397  # a prime that nothing else here has
 MARKS = ("zanzibar", "4711", "1987-06-05", "0815.25")
 QUESTIONS = (
-    "SELECT COUNT(*) AS n FROM people",
+    "SELECT COUNT(*) AS zanzibar FROM people",
     "SELECT COUNT(*) AS n FROM people WHERE city = 'zanzibar' OR age > 4711",
     "SELECT grp, SUM(CASE WHEN born > DATE '1987-06-05' THEN 0815.25 END) AS s FROM people GROUP BY grp",
     "SELECT city, COUNT(*) AS n FROM people WHERE city LIKE '%zanzibar%' GROUP BY city",
