@@ -224,8 +224,8 @@ def test_the_log_has_the_question_but_not_what_was_written(served: Served) -> No
         question = {"sql": "SELECT count(*) AS n FROM nafld.people WHERE age > 73", "grant": "plenty"}
         id_ = http.post("/v1/questions", json=question | {"epsilon": "0.5"}).json()["question"]
         for sql in (
-            "SELECT 'Lao Wang 1958' AS x",
-            'SELECT age AS "Lao Wang" FROM nafld.people WHERE age = 1958',
+            "SELECT 'Lao Wang 19581122' AS x",
+            'SELECT age AS "Lao Wang" FROM nafld.people WHERE age = 19581122',
         ):
             http.post("/v1/questions", json=question | {"sql": sql})
     with served.http("zhao", Role.AUDITOR) as http:
@@ -237,4 +237,4 @@ def test_the_log_has_the_question_but_not_what_was_written(served: Served) -> No
     assert all(entry["via"] == "api" for entry in entries if entry["kind"].startswith("question."))
     assert "73" not in json.dumps([entry["facts"].get("shape") for entry in entries])
     assert b"Lao Wang" not in log.content
-    assert b"1958" not in log.content
+    assert b"19581122" not in log.content
