@@ -20,12 +20,23 @@ from sandbox.query.vocabulary import AGGREGATES
 
 TableKey = tuple[str, str]
 Origin = tuple[TableKey, str]
-Columns = Mapping[str, frozenset[Origin]]
 
 _PREDICATES = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In,
     exp.Between, exp.Like, exp.ILike, exp.StartsWith, exp.EndsWith, exp.Contains,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What one column of a relation is made of. `bare`: it is a stored column itself, nothing computed."""
+
+    origins: frozenset[Origin]
+    bare: bool
+
+
+Columns = Mapping[str, Flow]
+NOTHING = Flow(frozenset(), bare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ def collect(tree: exp.Select, tables: Mapping[TableKey, TablePolicy], sql: str) 
     output = walk.select(tree, {})
     for projection in tree.selects:
         # Values that reach the answer as they are. For protected tables step 4 refuses them all.
-        origins = output[projection.alias_or_name]
+        origins = output[projection.alias_or_name].origins
         walk.use(frozenset(o for o in origins if tables[o[0]].protection == "open"), Use.OPEN, projection)
     return tuple(walk.found)
 
@@ -96,10 +107,12 @@ class _Walk:
                 self.use(origins, Use.FILTER, ordered)
         # Grouped by the unit, rows stay protected and their keys keep flowing outwards as values.
         below = not aggregated or any(self._is_unit(k, scope) for k in keys)
-        outputs: dict[str, frozenset[Origin]] = {}
+        outputs: dict[str, Flow] = {}
         for projection in select.selects:
-            origins = self._value(projection.unalias(), scope)
-            outputs[projection.alias_or_name] = origins if below else frozenset()
+            value = projection.unalias()
+            origins = self._value(value, scope)
+            bare = self._flow(value, scope).bare
+            outputs[projection.alias_or_name] = Flow(origins, bare) if below else NOTHING
             if not below:
                 self.use(origins, Use.GROUP_BY, projection)
         return outputs
@@ -110,10 +123,7 @@ class _Walk:
         self.use(self._value(key, scope), use, key)
 
     def _is_unit(self, node: exp.Expr, scope: _Names) -> bool:
-        if not isinstance(node, exp.Column):
-            return False
-        origins = self._value(node, scope)
-        return bool(origins) and all(any(k.startswith("unit:") for k in self._links(o)) for o in origins)
+        return any(link.startswith("unit:") for link in self._links(self._flow(node, scope)))
 
     def _source(self, source: exp.Expr, ctes: Mapping[str, Columns]) -> Columns:
         if isinstance(source, exp.Subquery):
@@ -123,7 +133,7 @@ class _Walk:
             return ctes.get(source.name, {})
         key = (source.db.lower(), source.name.lower())
         self.found.append(ColumnUsage(key, None, Use.COUNT_DISTINCT_ONLY, place_of(source, self.sql)))
-        return {c.lower(): frozenset({(key, c.lower())}) for c in self.tables[key].columns}
+        return {c.lower(): Flow(frozenset({(key, c.lower())}), bare=True) for c in self.tables[key].columns}
 
     def _condition(self, node: exp.Expr, scope: _Names) -> None:
         self.use(self._value(node, scope), Use.FILTER, node)
@@ -131,9 +141,9 @@ class _Walk:
     def _value(self, node: exp.Expr, scope: _Names) -> frozenset[Origin]:
         """Origins whose values flow through `node`; uses inside it are recorded on the way."""
         if isinstance(node, exp.Column):
-            return scope.columns.get(node.table, {}).get(node.name.lower(), frozenset())
+            return self._flow(node, scope).origins
         if isinstance(node, exp.Select):
-            return frozenset().union(*self.select(node, scope.ctes).values())
+            return frozenset().union(*(f.origins for f in self.select(node, scope.ctes).values()))
         if isinstance(node, exp.In) and node.args.get("query") is not None:
             return self._semi_join(node, scope)
         if isinstance(node, exp.EQ) and self._joins_units(node, scope):
@@ -155,24 +165,30 @@ class _Walk:
 
     def _semi_join(self, node: exp.In, scope: _Names) -> frozenset[Origin]:
         """`x IN (SELECT y …)`: a join on the unit where both are its columns, else a condition."""
-        sides = (self._value(node.this, scope), self._value(node.args["query"].this, scope))
-        links = [frozenset().union(*(self._links(o) for o in side)) for side in sides]
-        use = Use.JOIN_ONLY if links[0] & links[1] else Use.FILTER
-        for side in sides:
-            self.use(side, use, node)
+        outputs = list(self.select(node.args["query"].this, scope.ctes).values())
+        theirs = outputs[0] if len(outputs) == 1 else NOTHING
+        joins = self._links(self._flow(node.this, scope)) & self._links(theirs)
+        use = Use.JOIN_ONLY if joins else Use.FILTER
+        for origins in (self._value(node.this, scope), *(f.origins for f in outputs)):
+            self.use(origins, use, node)
         return frozenset()
 
     def _joins_units(self, node: exp.EQ, scope: _Names) -> bool:
         """Whether both sides are the unit's column, or a foreign key that leads to it and its target."""
-        if not (isinstance(node.left, exp.Column) and isinstance(node.right, exp.Column)):
-            return False
-        left, right = (self._value(side, scope) for side in (node.left, node.right))
-        links = [frozenset().union(*(self._links(o) for o in side)) for side in (left, right)]
-        return bool(links[0] & links[1])
+        left, right = (self._links(self._flow(side, scope)) for side in (node.left, node.right))
+        return bool(left & right)
 
-    def _links(self, origin: Origin) -> frozenset[str]:
-        (dataset, table), column = origin
-        return links_of(self.tables, (dataset, table), column)
+    @staticmethod
+    def _flow(node: exp.Expr, scope: _Names) -> Flow:
+        """What `node` is made of, when it is a column; otherwise nothing that could join."""
+        node = node.unnest()
+        if not isinstance(node, exp.Column):
+            return NOTHING
+        return scope.columns.get(node.table, {}).get(node.name.lower(), NOTHING)
+
+    def _links(self, flow: Flow) -> frozenset[str]:
+        """Identities by which a bare column joins: what is computed from a unit's column is no unit."""
+        return frozenset().union(*(links_of(self.tables, *o) for o in flow.origins if flow.bare))
 
     @staticmethod
     def _has_aggregate(node: exp.Expr) -> bool:
@@ -180,7 +196,12 @@ class _Walk:
 
 
 def links_of(tables: Mapping[TableKey, TablePolicy], key: TableKey, column: str) -> frozenset[str]:
-    """Identities by which a column joins without leaving its unit (see `typed.Typed.links`)."""
+    """Identities by which a column joins without leaving its unit (see `typed.Typed.links`).
+
+    A masked column has none: what its mask shows is not the unit.
+    """
+    if any(c.shown_as is not None for n, c in tables[key].columns.items() if n.lower() == column):
+        return frozenset()
     unit = tables[key].unit
     links: set[str] = set()
     if unit is not None and unit.column is not None and unit.column.lower() == column:

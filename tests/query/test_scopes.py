@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.errors import ErrorCode, SandboxError
-from tests.query.world import engine, published, random_rows, rewritten, silent_answer
+from tests.query.world import POLICY, engine, published, random_rows, rewritten, silent_answer
 
 WORLD = published()
 
@@ -70,3 +70,30 @@ def test_twins_are_refused(sql: str) -> None:
 def test_columns_of_the_answer_are_named_as_written() -> None:
     sql = 'SELECT AGE AS "Age", COUNT(*) AS Total, SUM(days) FROM people JOIN visits ON id = pid GROUP BY age'
     assert rewritten(sql, WORLD).analyzed.authorized.resolved.output == ("Age", "Total", "sum(days)")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT u, COUNT(*) AS n FROM (SELECT LEFT(CAST(id AS VARCHAR), 1) AS u FROM people) AS q GROUP BY u",
+        "SELECT COUNT(*) FROM (SELECT id, LEFT(CAST(id AS VARCHAR), 1) AS x FROM people) AS a"
+        " JOIN (SELECT pid, LEFT(CAST(pid AS VARCHAR), 1) AS y FROM visits) AS b ON a.id = b.pid AND a.x = b.y",
+        "SELECT COUNT(*) FROM (SELECT id, id || '' AS x FROM (SELECT CAST(id AS VARCHAR) AS id FROM people) AS i"
+        ") AS a WHERE x IN (SELECT CAST(pid AS VARCHAR) FROM visits)",
+    ],
+)
+def test_what_is_computed_from_the_unit_is_not_the_unit(sql: str) -> None:
+    """`id` may be joined on; its digits may be neither grouped by nor compared."""
+    with pytest.raises(SandboxError) as refused:
+        rewritten(sql, WORLD)
+    assert refused.value.code is ErrorCode.COLUMN_USE
+
+
+def test_a_masked_unit_is_not_the_unit() -> None:
+    masked = POLICY.replace(
+        "id: {type: integer, use: join_only, nullable: false}",
+        "id: {type: text, use: join_only, nullable: false, shown_as: {prefix: 1}}",
+    )
+    with pytest.raises(SandboxError) as refused:
+        rewritten("SELECT id, COUNT(*) AS n FROM people GROUP BY id", published(policy=masked))
+    assert refused.value.code is ErrorCode.COLUMN_USE
