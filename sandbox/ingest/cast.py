@@ -9,7 +9,7 @@ from CSV and from Parquet.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeAlias
 
@@ -54,13 +54,15 @@ def cast(column: AnyArray, policy: ColumnPolicy) -> Cast:
     column = _without_nan(_plain_encoding(column))
     if policy.type is Kind.TEXT:
         return _texts(column)
-    if not pa.types.is_string(column.type):
-        native = _native(column, policy)
-        if native is not None:
-            return Cast(native)
-        column = pc.cast(column, pa.string())
-    fast = _fast(column, policy)
-    return Cast(fast) if fast is not None else _slow(column, policy)
+    is_text = pa.types.is_string(column.type)
+    plain = _fast(column, policy) if is_text else _native(column, policy)
+    if plain is not None:
+        return Cast(plain)
+    texts = _texts(column)
+    plain = None if is_text else _fast(texts.values, policy)
+    done = Cast(plain) if plain is not None else _slow(texts.values, policy)
+    wrong = [mask for mask in (texts.wrong, done.wrong) if mask is not None]
+    return replace(done, wrong=np.logical_or.reduce(wrong) if wrong else None)
 
 
 def _plain_encoding(column: AnyArray) -> AnyArray:

@@ -17,7 +17,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -99,11 +99,22 @@ def set_aside(batch: RawBatch, wrong: npt.NDArray[np.bool_], column: str, reason
 def raw_texts(rows: pa.RecordBatch) -> list[str]:
     """Each row as one line of comma-separated text, cut to `RAW_CHARACTERS`."""
     out: list[str] = []
-    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+    for row in zip(*(_texts(column) for column in rows.columns), strict=True):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         out.append(line.getvalue()[:RAW_CHARACTERS])
     return out
+
+
+def _texts(column: Any) -> list[str | None]:
+    """Cells as texts, whatever is in them: a date beyond Python's, bytes that are no text."""
+    for kind in (pa.string(), pa.binary()):
+        try:
+            cells = column.cast(kind).cast(pa.binary()).to_pylist()
+        except pa.ArrowException:
+            continue
+        return [None if cell is None else cell.decode("utf-8", "backslashreplace") for cell in cells]
+    return [f"({column.type})"] * len(column)
 
 
 class Source(Protocol):

@@ -66,14 +66,14 @@ def test_killed_at_any_point_the_version_before_is_whole(tmp_path):
     path = write(tmp_path / "a.csv", ROWS)
     it.load(write(tmp_path / "before.csv", 500), RULES, memory=100_000)
     it.store.close()
-    started = time.monotonic()
     process, answers = child(home, path, 500_000)
+    started = time.monotonic()
     answers.recv()
-    process.join()
     seconds = time.monotonic() - started
+    process.join()
     versions = 2
     killed = 0
-    for moment in np.linspace(0, 1.1, 15):
+    for moment in np.linspace(0, 1.05, 15):
         process, answers = child(home, path, 500_000)
         process.join(moment * seconds)
         process.kill()

@@ -177,6 +177,33 @@ def test_typed_columns(policy, kind, values, expected, bad):
     assert len(wrong) == bad
 
 
+@pytest.mark.parametrize(
+    ("policy", "column"),
+    [
+        (DATE, pa.array([2**31 - 1, -(2**31)], pa.int32()).cast(pa.date32())),
+        (TIME, pa.array([2**63 - 1, -(2**63) + 1]).cast(pa.timestamp("s"))),
+        (TIME, pa.array([2**63 - 1, -(2**63) + 1]).cast(pa.timestamp("us"))),
+        (DATE, pa.array([2**63 - 1, -(2**63) + 1]).cast(pa.timestamp("ms"))),
+        (TIME, pa.array([dt.time(12), dt.time(1)])),
+        (INT, pa.array([Decimal(10) ** 70, Decimal(10) ** 19], pa.decimal256(76, 0))),
+        (TEXT, pa.array([b"\xff", b"ok\0"]).cast(pa.string(), safe=False)),
+        (INT, pa.array([b"\xff", b"x"])),
+        (DOUBLE, pa.array([math.inf, -math.inf], pa.float32())),
+    ],
+    ids=str,
+)
+def test_extreme_values_are_set_aside(policy, column):
+    got, bad, _ = check(policy, column)
+    assert (got, len(bad)) == ([], 2)
+
+
+@pytest.mark.parametrize("policy", [INT, DEC, DOUBLE, BOOL, DATE, TIME, TEXT])
+def test_columns_of_nulls_and_of_nothing(policy):
+    assert check(policy, pa.nulls(2))[:2] == ([None, None], [])
+    assert check(policy, pa.array([], pa.string()))[:2] == ([], [])
+    assert check(policy, pa.array([], pa.float64()))[:2] == ([], [])
+
+
 def test_a_type_without_text_is_refused():
     error = refusal(ErrorCode.LOAD_REFUSED, lambda: check(INT, [[1]], pa.list_(pa.int64())))
     assert "Column x" in error.message
