@@ -17,7 +17,8 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from sandbox.errors import ErrorCode, Place, SandboxError
-from sandbox.query.vocabulary import ALLOWED, instead_of, spoken_name, strange_part
+from sandbox.query.tokens import check_tokens
+from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, spoken_name, strange_part
 
 DIALECT = "duckdb"
 MAX_NODES = 5_000
@@ -46,6 +47,7 @@ def parse(sql: str, max_bytes: int) -> Parsed:
             "Shorten it; long lists of values belong into a code list of the policy.",
         )
     try:
+        check_tokens(sql, DIALECT)
         statements = [s for s in sqlglot.parse(sql, dialect=DIALECT) if s is not None]
     except (ParseError, TokenError) as error:
         raise _syntax(error) from None
@@ -113,6 +115,13 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
             )
         case exp.Limit() | exp.Offset() if not _whole_number(node.expression):
             return ("LIMIT and OFFSET take a whole number.", "Write LIMIT 10.")
+        case exp.Var() if node.name.upper() not in TIME_UNITS:
+            return (
+                f"{node.name[:40]} is no part of a date or time.",
+                "Parts are: year, quarter, month, week, day, hour, minute, second.",
+            )
+        case exp.DataTypeParam() if not _whole_number(node.this):
+            return ("The size of a type is a whole number.", "Write DECIMAL(12, 2).")
         case exp.Count() if node.this is None or node.expressions:
             return ("COUNT takes one column, or *.", "Write COUNT(*) or COUNT(x).")
     return None

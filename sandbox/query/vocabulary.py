@@ -37,9 +37,25 @@ SCALARS: frozenset[type] = frozenset(
     }
 )  # fmt: skip
 
-AGGREGATES: frozenset[type] = frozenset({exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max})
+AGGREGATES: frozenset[type] = frozenset(
+    {
+        exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Variance, exp.VariancePop, exp.Stddev,
+        exp.StddevSamp, exp.StddevPop, exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope,
+        exp.RegrIntercept,
+    }
+)  # fmt: skip
 
 ALLOWED: frozenset[type] = STRUCTURE | OPERATORS | SCALARS | AGGREGATES
+
+# The only bare words: sqlglot writes a `Var` into SQL as it is, and makes one of a text constant too
+# (DATE_TRUNC('…', x)), so any other word could carry SQL of its own past the allow-list.
+TIME_UNITS: frozenset[str] = frozenset(
+    {
+        *(unit + plural for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
+          for plural in ("", "S")),
+        "DOW", "DAYOFWEEK", "ISODOW", "DOY", "DAYOFYEAR",
+    }
+)  # fmt: skip
 
 # Parts that a construct may have here; any other part (PIVOT, SAMPLE, INTO, RECURSIVE, …) is refused.
 PARTS: dict[type, frozenset[str]] = {

@@ -1,0 +1,57 @@
+"""Before parsing: refuse texts that would keep the parser busy for ever.
+
+Rules
+- The parser tries a type name before a bracket as a type and again as a function, so that `INT(INT(…` takes
+  twice as long with every bracket; some of its other functions copy their arguments in the same way. Such
+  brackets may stand in each other only a few deep, which no question needs.
+- Lists and structs are not supported, and are refused at their first bracket for the same reason.
+"""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.tokens import Token, TokenType
+
+from sandbox.errors import ErrorCode, Place, SandboxError
+from sandbox.query.vocabulary import ALLOWED
+
+MOST_AMBIGUOUS = 3
+_LISTS = frozenset({TokenType.L_BRACKET, TokenType.L_BRACE})
+_TYPES = frozenset(DuckDB.Parser.TYPE_TOKENS)
+_OURS = frozenset(name for t in ALLOWED if issubclass(t, exp.Func) for name in t.sql_names())
+_FOREIGN = frozenset(DuckDB.Parser.FUNCTIONS) - _OURS
+
+
+def check_tokens(sql: str, dialect: str) -> None:
+    """Refuse what the parser could not read in reasonable time.
+
+    Raises:
+        SandboxError: `sql-unsupported`, with the place of the bracket.
+        sqlglot.errors.TokenError: the text cannot be cut into tokens.
+
+    """
+    open_brackets: list[bool] = []
+    before: Token | None = None
+    for token in sqlglot.tokenize(sql, dialect=dialect):
+        if token.token_type in _LISTS:
+            raise _refused(token, "Lists and structs are not supported.", "Use plain columns and values.")
+        if token.token_type is TokenType.L_PAREN:
+            open_brackets.append(_ambiguous(before))
+            if sum(open_brackets) > MOST_AMBIGUOUS:
+                raise _refused(
+                    token, "Type names and brackets are nested too deeply.", "Write CAST(x AS type)."
+                )
+        elif token.token_type is TokenType.R_PAREN and open_brackets:
+            open_brackets.pop()
+        before = token
+
+
+def _ambiguous(before: Token | None) -> bool:
+    return before is not None and (before.token_type in _TYPES or before.text.upper() in _FOREIGN)
+
+
+def _refused(token: Token, message: str, hint: str) -> SandboxError:
+    place = Place(token.line, max(1, token.col), token.text[:120])
+    return SandboxError(ErrorCode.SQL_UNSUPPORTED, message, hint, place=place)
