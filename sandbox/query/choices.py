@@ -82,6 +82,7 @@ def _hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> 
         keys=tuple(keys) if keys is not None and valued else None,  # type: ignore[arg-type]
         nullable=nullable,
         unit_level=all(b.unit_level for b in (*branches, *conditions)),
+        pieces=max(b.pieces for b in branches),
     )
 
 

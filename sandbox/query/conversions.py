@@ -11,12 +11,14 @@ from sqlglot import exp
 from sandbox.policy.types import Kind
 from sandbox.query.typed import (
     LARGEST_BIGINT,
+    MAX_WIDTH,
     NATIVE_WIDTH,
     Typed,
     as_double,
     as_timestamp,
     clamped,
     decimal_type,
+    whole_constant,
 )
 
 if TYPE_CHECKING:
@@ -75,8 +77,9 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
 
 
 def _to_decimal(lowering: Lowering, node: exp.Cast, t: Typed) -> Typed:
-    sizes = [int(p.name) for p in node.to.expressions]
+    sizes = [whole_constant(p.this, MAX_WIDTH) for p in node.to.expressions]
     width, scale = (*sizes, 18, 3)[:2] if len(sizes) != 1 else (sizes[0], 0)
+    width, scale = -1 if width is None else width, -1 if scale is None else scale
     if not t.number or not 1 <= width <= NATIVE_WIDTH or not 0 <= scale <= 9:
         raise lowering.type_error(node, "is a cast that is not supported: DECIMAL(1…18, 0…9) of a number")
     soft = clamped(t)
@@ -104,9 +107,9 @@ def _to_decimal(lowering: Lowering, node: exp.Cast, t: Typed) -> Typed:
 def rounding(lowering: Lowering, node: exp.Expr) -> Typed:
     """ROUND(x, n), FLOOR(x), CEIL(x): whole numbers where the bounds allow it, else DOUBLE."""
     decimals = node.args.get("decimals")
-    if decimals is not None and not (isinstance(decimals, exp.Literal) and str(decimals.this).isdigit()):
+    places = whole_constant(decimals, 99) if decimals is not None else 0
+    if places is None:
         raise lowering.type_error(node, "needs a whole number of decimals")
-    places = int(decimals.this) if decimals is not None else 0
     t = lowering.number(node.this)
     if t.kind is Kind.INTEGER:
         return t

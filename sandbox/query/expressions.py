@@ -125,7 +125,11 @@ class Lowering:
             case exp.Nullif():
                 a, b = self.comparable(node, node.this, node.expression)
                 return replace(
-                    a, sql=exp.Nullif(this=a.sql.copy(), expression=b.sql), nullable=True, links=frozenset()
+                    a,
+                    sql=exp.Nullif(this=a.sql.copy(), expression=b.sql),
+                    nullable=True,
+                    links=frozenset(),
+                    unit_level=a.unit_level and b.unit_level,
                 )
             case exp.Cast():
                 return conversion(self, node)
@@ -182,6 +186,7 @@ class Lowering:
             kind,
             nullable=True,
             unit_level=all(o.unit_level for o in everything),
+            pieces=max(o.pieces for o in everything),
             low=facts.get("low"),
             high=facts.get("high"),
             bounded="low" in facts,

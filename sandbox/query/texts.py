@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.typed import (
     Typed,
     as_timestamp,
     cast,
     operand,
+    whole_constant,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _DATE_PARTS: dict[str, tuple[int, int] | None] = {
 }  # fmt: skip
 _TRUNCATE = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"})
 MAX_PATTERN = 200
+MAX_POSITION = 10_000
+MAX_PIECES = 64
 
 
 def pattern(lowering: Lowering, node: exp.Expr) -> Typed:
@@ -49,17 +53,29 @@ def part_of_text(lowering: Lowering, node: exp.Expr) -> Typed:
         value = node.args.get(name)
         if value is None:
             continue
-        if not (isinstance(value, exp.Literal) and str(value.this).isdigit() and int(value.this) <= 10_000):
-            raise lowering.type_error(node, "needs constant positions up to 10,000")
-        numbers[name] = exp.Literal.number(int(value.this))
+        number = whole_constant(value, MAX_POSITION)
+        if number is None:
+            raise lowering.type_error(node, f"needs constant positions up to {MAX_POSITION:,}")
+        numbers[name] = exp.Literal.number(number)
     result = lowering.like_facts(a, type(node)(this=a.sql.copy(), **numbers), Kind.TEXT)
     return replace(result, nullable=a.nullable)
 
 
 def concatenation(lowering: Lowering, node: exp.Expr) -> Typed:
-    """CONCAT skips NULLs; || gives NULL for them."""
+    """CONCAT skips NULLs; || gives NULL for them.
+
+    A text that is put together from copies of itself, again and again, would take all memory for one chosen
+    row, and the failure would tell of that row: so the number of its pieces is bounded.
+    """
     nodes = [node.left, node.right] if isinstance(node, exp.DPipe) else node.expressions
     parts = [lowering.text(p) for p in nodes]
+    pieces = sum(p.pieces for p in parts)
+    if pieces > MAX_PIECES:
+        raise SandboxError(
+            ErrorCode.SQL_TOO_LARGE,
+            f"A text may be put together from at most {MAX_PIECES} pieces.",
+            "Concatenate fewer values.",
+        )
     if isinstance(node, exp.DPipe):
         tree: exp.Expr = exp.Paren(
             this=exp.DPipe(this=operand(parts[0].sql), expression=operand(parts[1].sql))
@@ -67,7 +83,7 @@ def concatenation(lowering: Lowering, node: exp.Expr) -> Typed:
     else:
         tree = node.copy()
         tree.set("expressions", [p.sql.copy() for p in parts])
-    return lowering.like_facts(parts[0], tree, Kind.TEXT, *parts[1:])
+    return replace(lowering.like_facts(parts[0], tree, Kind.TEXT, *parts[1:]), pieces=pieces)
 
 
 def date_part(lowering: Lowering, operand: exp.Expr, part: str, node: exp.Expr) -> Typed:

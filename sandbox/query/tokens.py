@@ -10,9 +10,8 @@ Rules
 from __future__ import annotations
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.tokens import Token, TokenType
 
 from sandbox.errors import ErrorCode, Place, SandboxError
 from sandbox.query.vocabulary import ALLOWED

@@ -47,6 +47,7 @@ class Typed:
         nullable: whether NULL can occur.
         links: identities for joining: `unit:<name>`, or `dataset.table.column` of a foreign key's target.
         unit_level: whether it is the same for all rows of one unit.
+        pieces: most values that a text is put together from, counting copies.
 
     """
 
@@ -62,6 +63,7 @@ class Typed:
     nullable: bool = True
     links: frozenset[str] = frozenset()
     unit_level: bool = False
+    pieces: int = 1
 
     @property
     def exact(self) -> bool:
@@ -85,6 +87,15 @@ def overflow() -> SandboxError:
         "The arithmetic could exceed 38 digits for some values within the public bounds.",
         "Use narrower bounds, fewer factors, or cast to DOUBLE first.",
     )
+
+
+def whole_constant(node: exp.Expr | None, most: int) -> int | None:
+    """A whole number written as such, if it is at most `most`; None for anything else."""
+    if not isinstance(node, exp.Literal) or node.is_string:
+        return None
+    text = str(node.this)
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(most))
+    return int(text) if plain and int(text) <= most else None
 
 
 def digits(low: Decimal, high: Decimal, scale: int) -> int:
