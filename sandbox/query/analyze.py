@@ -38,10 +38,11 @@ Relation = Rows | Public
 
 @dataclass(frozen=True, slots=True)
 class OpenTable:
-    """An open table as the question sees it: `name` in post-processing, and the SELECT that makes it."""
+    """An open table as the question sees it: its name in post-processing, what makes it, its columns."""
 
     name: str
     tree: exp.Select
+    columns: Mapping[str, Typed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class _Walk:
                 wanted = frozenset([n for n, c in policy.columns.items() if c.use > Use.HIDDEN][:1])
             name = f"open_{len(self.open_tables)}"
             stored, typed = open_table(dataset, table, policy, wanted)
-            self.open_tables.append(OpenTable(name, stored))
+            self.open_tables.append(OpenTable(name, stored, typed))
             columns = tuple(sorted(n.lower() for n in wanted))
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
             return Open(tree, columns, stored, typed)

@@ -1,7 +1,7 @@
 """A question's way, on one screen.
 
     parse -> admit -> resolve -> authorize -> analyze -> rewrite -> price     decide: touches no data
-          -> locate -> (stored answer?) -> charge + log the intent            pay
+          -> rehearse -> locate -> (stored answer?) -> charge + log intent     pay
           -> execute -> noise -> post-process                                 compute
           -> settle + log the outcome -> answer with receipt                  tell
 
@@ -31,7 +31,7 @@ from sandbox.query.charge import charge, new_question, question_facts
 from sandbox.query.execute import Executed, Located, execute, locate
 from sandbox.query.noise import Noised, noise
 from sandbox.query.parse import parse
-from sandbox.query.postprocess import post_process, split
+from sandbox.query.postprocess import post_process, rehearse, split
 from sandbox.query.price import Priced, price
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
@@ -97,6 +97,7 @@ def estimate(question: Question, context: Context) -> Estimate:
     """
     rewritten = decide(question, context)
     priced = price(rewritten, question.epsilon, context.ledger)
+    rehearse(rewritten, priced, context.settings.question_seconds)
     return present.estimate_of(rewritten.analyzed, priced, context.ledger)
 
 
@@ -109,6 +110,7 @@ def ask(question: Question, context: Context) -> Answer:
     """
     rewritten = decide(question, context)
     priced = price(rewritten, question.epsilon, context.ledger)
+    rehearse(rewritten, priced, context.settings.question_seconds)
     located = locate(rewritten, context.catalog)
     if priced is None:
         return _open(question, context, rewritten, located)

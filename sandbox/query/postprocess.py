@@ -5,22 +5,37 @@ It runs in an engine of its own that never held a protected row, so it can leak 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
-from sandbox.errors import SandboxError
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind
+from sandbox.query.boundary import Measure
 from sandbox.query.noise import Noised, half_width
 from sandbox.query.parse import DIALECT
 from sandbox.query.price import Priced
 from sandbox.query.public import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.rewrite import Rewritten
+from sandbox.query.typed import Typed
 from sandbox.vault.engine import interrupted_after, open_engine, question_failed
 
 ENGINE_MB = 1024
+_ARROW_TYPES: dict[Kind, pa.DataType] = {
+    Kind.INTEGER: pa.int64(), Kind.DOUBLE: pa.float64(), Kind.BOOLEAN: pa.bool_(), Kind.DATE: pa.date32(),
+    Kind.TIMESTAMP: pa.timestamp("us"), Kind.TEXT: pa.string(),
+}  # fmt: skip
+_EXAMPLES: dict[Kind, Any] = {
+    Kind.INTEGER: 1, Kind.DECIMAL: Decimal(0), Kind.DOUBLE: 1.0, Kind.BOOLEAN: True,
+    Kind.DATE: date(2000, 1, 1), Kind.TIMESTAMP: datetime(2000, 1, 1), Kind.TEXT: "a",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,50 @@ def post_process(rewritten: Rewritten, priced: Priced | None, noised: Noised, se
     """
     result = _run(_sql(rewritten, priced), noised, seconds)
     return split(result, rewritten.analyzed.authorized.resolved.output)
+
+
+def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> None:
+    """Run the post-processing SELECT once over made-up rows, so that what cannot run is not paid for.
+
+    Raises:
+        SandboxError: `sql-type`.
+
+    """
+    analyzed = rewritten.analyzed
+    tables = {
+        b.name: _sample({k.name: k.typed for k in b.keys}, {m.name: _measured(m) for m in b.measures})
+        for b in analyzed.boundaries
+    }
+    tables |= {o.name: _sample(o.columns, {}) for o in analyzed.open_tables}
+    try:
+        with _engine().cursor() as cursor:
+            for name, table in tables.items():
+                cursor.register(name, table)
+            with interrupted_after(cursor, seconds):
+                cursor.sql(_sql(rewritten, priced)).to_arrow_table()
+    except duckdb.Error:
+        raise SandboxError(
+            ErrorCode.SQL_TYPE,
+            "What the question computes from the answer does not fit together.",
+            "Check the types on both sides of each operator; CAST where they differ. Nothing was charged.",
+        ) from None
+
+
+def _sample(typed: Mapping[str, Typed], more: Mapping[str, pa.Array[Any]]) -> pa.Table:
+    """One made-up row: a SELECT in the place of a value may not find two."""
+    columns = {name: pa.array([_EXAMPLES[t.kind or Kind.TEXT]], _arrow_type(t)) for name, t in typed.items()}
+    table = pa.table(columns | dict(more))
+    return table if table.num_columns else pa.table({"nothing": pa.nulls(1)})
+
+
+def _measured(m: Measure) -> pa.Array[Any]:
+    return pa.array([1], pa.decimal128(38, m.scale) if m.decimal else pa.int64())
+
+
+def _arrow_type(t: Typed) -> pa.DataType:
+    if t.kind is Kind.DECIMAL:
+        return pa.decimal128(t.width, t.scale)
+    return _ARROW_TYPES[t.kind or Kind.TEXT]
 
 
 def split(result: pa.Table, output: tuple[str, ...]) -> Processed:

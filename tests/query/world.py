@@ -25,7 +25,7 @@ from sandbox.query.authorize import admit, authorize
 from sandbox.query.execute import sql_of
 from sandbox.query.noise import Noised, noisy_table
 from sandbox.query.parse import parse
-from sandbox.query.postprocess import Processed, post_process
+from sandbox.query.postprocess import Processed, post_process, rehearse
 from sandbox.query.price import Noise, Priced, PricedBoundary
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
@@ -269,6 +269,7 @@ def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnect
         for b in question.analyzed.boundaries
     )
     priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
+    rehearse(question, priced, 30.0)
     tables = {
         b.boundary.name: noisy_table(b, exact)
         for b, exact in zip(boundaries, exact_tables(question, connection), strict=True)
