@@ -100,7 +100,7 @@ def combine(
     """
     left = _left_joined(select, sources, sql)
 
-    def lookup(node: exp.Column) -> Typed:
+    def stored(node: exp.Column) -> Typed:
         source = sources.get(node.table)
         known = _columns(source).get(node.name.lower()) if source is not None else None
         if known is None:
@@ -110,9 +110,15 @@ def combine(
                 "List the columns: sandbox datasets.",
                 place=place_of(node, sql),
             )
-        found = known.at(column(node.name, node.table))
-        # Whether a row on the left finds its partner may differ between the rows of one unit.
-        return replace(found, nullable=True, unit_level=False) if node.table in left else found
+        return known.at(column(node.name, node.table))
+
+    def lookup(node: exp.Column) -> Typed:
+        found = stored(node)
+        if node.table not in left:
+            return found
+        # Whether a row on the left finds its partner may differ between the rows of one unit; without one
+        # its unit's column is NULL, so that it stands for the unit in the join's own condition alone.
+        return replace(found, nullable=True, unit_level=False, links=frozenset())
 
     units = {s.unit for s in sources.values() if isinstance(s, Rows)}
     if len(units) > 1:
@@ -124,7 +130,7 @@ def combine(
     order = _order(sources, bool(left))
     anchor = column(UNIT_COLUMN, order[0])
     lowering = Lowering(lookup, sql, lambda node: semi_join(node, lookup, anchor))
-    _check_connected(select, sources, order[0], lowering, sql)
+    _check_connected(select, sources, order[0], stored, sql)
     ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
     joined = []
     conditions = []
@@ -176,7 +182,11 @@ def _left_joined(select: exp.Select, sources: Mapping[str, Source], sql: str) ->
 
 
 def _check_connected(
-    select: exp.Select, sources: Mapping[str, Source], first: str, lowering: Lowering, sql: str
+    select: exp.Select,
+    sources: Mapping[str, Source],
+    first: str,
+    stored: Callable[[exp.Column], Typed],
+    sql: str,
 ) -> None:
     """Every protected source hangs together by its unit, every open one by some equality."""
     joins = select.args.get("joins") or []
@@ -188,7 +198,7 @@ def _check_connected(
     while grown:
         grown = False
         for equality in equalities:
-            pair = _pair(equality, sources, lowering)
+            pair = _pair(equality, sources, stored)
             if pair is not None and len(pair & joined) == 1:
                 joined |= pair
                 grown = True
@@ -218,11 +228,13 @@ def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
         yield node
 
 
-def _pair(equality: exp.EQ, sources: Mapping[str, Source], lowering: Lowering) -> set[str] | None:
+def _pair(
+    equality: exp.EQ, sources: Mapping[str, Source], stored: Callable[[exp.Column], Typed]
+) -> set[str] | None:
     """The two sources that an equality of columns joins: linked ones when both are protected."""
     left, right = equality.left.unnest(), equality.right.unnest()
     if not (isinstance(left, exp.Column) and isinstance(right, exp.Column)) or left.table == right.table:
         return None
-    a, b = lowering.lookup(left), lowering.lookup(right)
+    a, b = stored(left), stored(right)
     protected = isinstance(sources[left.table], Rows) and isinstance(sources[right.table], Rows)
     return {left.table, right.table} if not protected or a.links & b.links else None

@@ -4,6 +4,9 @@ The use of a column is set by the construct around it, going outward, also throu
 a condition is `filter`, a group key `group_by`, COUNT `count_distinct_only`, SUM and AVG `sum_mean`,
 an equality of two units and grouping by the unit `join_only`, and a value that reaches the answer as
 it is `open`.
+
+Only a column as it stands joins, is a unit or is merely counted. What is computed from it can single out
+one value (COUNT(NULLIF(id, 7)), GROUP BY id // 10): that is a condition or a group key.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlglot import exp
 from sandbox.errors import Place
 from sandbox.policy.types import TablePolicy, Use
 from sandbox.query.parse import place_of
-from sandbox.query.vocabulary import AGGREGATES
+from sandbox.query.vocabulary import AGGREGATES, has_aggregate
 
 TableKey = tuple[str, str]
 Origin = tuple[TableKey, str]
@@ -92,6 +95,12 @@ class _Walk:
         for join in joins:
             if join.args.get("on"):
                 self._condition(join.args["on"], scope)
+        for join in joins:
+            if join.args.get("side"):
+                # Past its own condition the other side of an outer join may be NULL: it is no unit there.
+                alias = join.this.alias_or_name
+                flows = scope.columns[alias]
+                scope.columns[alias] = {n: Flow(f.origins, bare=False) for n, f in flows.items()}
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
@@ -99,8 +108,8 @@ class _Walk:
         for key in keys:
             self._key(key, scope)
         if select.args.get("having"):
-            self._value(select.args["having"].this, scope)
-        aggregated = group is not None or any(self._has_aggregate(e) for e in select.selects)
+            self._condition(select.args["having"].this, scope)
+        aggregated = group is not None or any(has_aggregate(e) for e in select.selects)
         for ordered in select.args["order"].expressions if select.args.get("order") else ():
             origins = self._value(ordered.this, scope)
             if not aggregated:
@@ -150,18 +159,44 @@ class _Walk:
             for side in (node.left, node.right):
                 self.use(self._value(side, scope), Use.JOIN_ONLY, side)
             return frozenset()
+        if isinstance(node, exp.Case | exp.If | exp.Nullif):
+            return self._choice(node, scope)
+        if isinstance(node, exp.Count):
+            self._count(node, scope)
+            return frozenset()
         parts = [self._value(child, scope) for child in node.iter_expressions()]
         origins = frozenset().union(*parts)
         if isinstance(node, _PREDICATES):
             self.use(origins, Use.FILTER, node)
             return frozenset()
         if type(node) in AGGREGATES:
-            self.use(origins, Use.COUNT_DISTINCT_ONLY if isinstance(node, exp.Count) else Use.SUM_MEAN, node)
+            self.use(origins, Use.FILTER if isinstance(node, exp.CountIf) else Use.SUM_MEAN, node)
             return frozenset()
         if isinstance(node, exp.Filter | exp.Where):
             self.use(origins, Use.FILTER, node)
             return frozenset()
         return origins
+
+    def _choice(self, node: exp.Expr, scope: _Names) -> frozenset[Origin]:
+        """CASE, IF and NULLIF: what decides is a condition, what is chosen flows on."""
+        if isinstance(node, exp.Nullif):
+            self._condition(node.this, scope)
+            self._condition(node.expression, scope)
+            return self._value(node.this, scope)
+        ifs = node.args["ifs"] if isinstance(node, exp.Case) else [node]
+        if isinstance(node, exp.Case) and node.this is not None:
+            self._condition(node.this, scope)
+        for branch in ifs:
+            self._condition(branch.this, scope)
+        chosen = [*(b.args["true"] for b in ifs), node.args.get("default"), node.args.get("false")]
+        return frozenset().union(*(self._value(c, scope) for c in chosen if c is not None))
+
+    def _count(self, node: exp.Count, scope: _Names) -> None:
+        """COUNT tells which values are NULL; of a computed value that is a condition."""
+        counted = node.this.expressions if isinstance(node.this, exp.Distinct) else [node.this]
+        for item in counted:
+            use = Use.COUNT_DISTINCT_ONLY if self._flow(item, scope).bare else Use.FILTER
+            self.use(self._value(item, scope), use, node)
 
     def _semi_join(self, node: exp.In, scope: _Names) -> frozenset[Origin]:
         """`x IN (SELECT y …)`: a join on the unit where both are its columns, else a condition."""
@@ -189,10 +224,6 @@ class _Walk:
     def _links(self, flow: Flow) -> frozenset[str]:
         """Identities by which a bare column joins: what is computed from a unit's column is no unit."""
         return frozenset().union(*(links_of(self.tables, *o) for o in flow.origins if flow.bare))
-
-    @staticmethod
-    def _has_aggregate(node: exp.Expr) -> bool:
-        return any(type(n) in AGGREGATES for n in node.walk())
 
 
 def links_of(tables: Mapping[TableKey, TablePolicy], key: TableKey, column: str) -> frozenset[str]:
