@@ -99,7 +99,7 @@ class Answer:
         table: the answer's rows.
         errors: 95 % half-widths (float64) of its noisy columns, same rows, same column names;
             a column or cell is absent or null where no half-width can be given.
-        cost: None when the question touched open tables only.
+        cost: None when nothing was charged: open tables only, or a repeated question.
         repeated: the stored answer of the same question asked before: it cost nothing.
         decided_by: digests of the policies and the grant that decided, as `nafld@sha256:…`.
         attribution: publisher and licence of every source.

@@ -34,7 +34,7 @@ def _groups(b: PricedBoundary) -> list[Note]:
     if b.boundary.selects:
         return [
             Note(
-                f"The data names these groups: one with a noisy count of units below {b.threshold} is left out.",
+                f"The data names these groups: one of fewer than {b.threshold} units (noisy) is left out.",
                 f"分组名称来自数据:加噪后单位数低于 {b.threshold} 的组不显示。",
             )
         ]

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from decimal import Decimal
-
 from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
-from sandbox.query.boundary import Boundary, Key, Measure, Measuring, key_domain
+from sandbox.query.aggregates import Aggregates
+from sandbox.query.boundary import Boundary, Key, Measuring, key_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
 from sandbox.query.relations import Public, column, result_table
 from sandbox.query.scopes import Scope
-from sandbox.query.typed import Typed, cast, held
-from sandbox.query.vocabulary import AGGREGATES, spoken_name
+from sandbox.query.vocabulary import AGGREGATES
 
 
 def aggregate(
@@ -127,7 +124,7 @@ class _Outputs:
         self._nodes = nodes
         self._keys = keys
         self._scope = scope
-        self._measuring = measuring
+        self._aggregates = Aggregates(name, scope, measuring, sql)
         self._sql = sql
         self._scalar = scalar
 
@@ -139,9 +136,9 @@ class _Outputs:
         if isinstance(node, exp.Subquery):
             return exp.Subquery(this=self._scalar(node))
         if isinstance(node, exp.Filter):
-            return self._aggregate(node.this, self._scope.lowering.boolean(node.expression.this))
+            return self._aggregates.of(node.this, self._scope.lowering.boolean(node.expression.this))
         if type(node) in AGGREGATES:
-            return self._aggregate(node, None)
+            return self._aggregates.of(node, None)
         if isinstance(node, exp.Column):
             raise SandboxError(
                 ErrorCode.SQL_UNSUPPORTED,
@@ -173,97 +170,3 @@ class _Outputs:
         for part in ("limit", "offset"):
             if select.args.get(part) is not None:
                 post.set(part, select.args[part].copy())
-
-    def _measure(self, measure: Measure) -> exp.Column:
-        return column(measure.name, self._name)
-
-    def _aggregate(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
-        try:
-            match node:
-                case exp.Count():
-                    return self._count(node, condition)
-                case exp.Sum():
-                    typed = self._argument(node.this, condition)
-                    measure, *_ = self._measuring.total(typed, _text(node, condition), centred=False)
-                    return self._value(measure)
-                case exp.Avg():
-                    return self._average(self._argument(node.this, condition), _text(node, condition))
-        except SandboxError as error:
-            if error.place is None:
-                error.place = place_of(node, self._sql)
-            raise
-        raise self._unsupported(node, "Supported aggregates: COUNT, SUM, AVG.")
-
-    def _count(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
-        if isinstance(node.this, exp.Distinct):
-            return self._count_distinct(node, condition)
-        if isinstance(node.this, exp.Star):
-            if condition is None:
-                return self._measure(self._measuring.count_rows())
-            one = Typed(cast(exp.Literal.number(1), "BIGINT"), Kind.INTEGER, nullable=False, unit_level=True)
-            return self._measure(self._measuring.count_values(_where(one, condition), _text(node, condition)))
-        return self._measure(
-            self._measuring.count_values(self._argument(node.this, condition), _text(node, condition))
-        )
-
-    def _count_distinct(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
-        items = node.this.expressions
-        plain = condition is None and len(items) == 1 and isinstance(items[0].unnest(), exp.Column)
-        if plain and f"unit:{self._scope.unit}" in self._scope.lowering.lower(items[0].unnest()).links:
-            return self._measure(self._measuring.units())
-        raise self._unsupported(node, "COUNT(DISTINCT x) is supported for the privacy unit's own column.")
-
-    def _argument(self, node: exp.Expr, condition: Typed | None) -> Typed:
-        if isinstance(node, exp.Distinct):
-            raise self._unsupported(node, "Drop DISTINCT inside the aggregate.")
-        t = self._scope.lowering.lower(node)
-        return t if condition is None else _where(t, condition)
-
-    def _average(self, t: Typed, text: str) -> exp.Expr:
-        measure, middle, low, high = self._measuring.total(t, text, centred=True)
-        count = cast(self._measure(self._measuring.count_values(t, text)), "DOUBLE")
-        mean = exp.Add(
-            this=_double(middle), expression=exp.Div(this=_as_double(measure, self._name), expression=count)
-        )
-        enough = exp.GT(this=count.copy(), expression=exp.Literal.number(0))
-        return exp.Case(ifs=[exp.If(this=enough, true=held(mean, _double(low), _double(high)))])
-
-    def _value(self, measure: Measure) -> exp.Expr:
-        if measure.decimal or measure.scale == 0:
-            return self._measure(measure)
-        return _as_double(measure, self._name)
-
-    def _unsupported(self, node: exp.Expr, hint: str) -> SandboxError:
-        return SandboxError(
-            ErrorCode.SQL_UNSUPPORTED,
-            f"{spoken_name(node)} is not supported in this form.",
-            hint,
-            place=place_of(node, self._sql),
-        )
-
-
-def _text(node: exp.Expr, condition: Typed | None) -> str:
-    """What the aggregate reads, as the question wrote it."""
-    argument = "*" if isinstance(node.this, exp.Star) else node.this.sql(DIALECT).replace('"', "")[:60]
-    return (
-        argument
-        if condition is None
-        else f"{argument} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
-    )
-
-
-def _where(t: Typed, condition: Typed) -> Typed:
-    """The value where the condition holds, NULL elsewhere: FILTER (WHERE …)."""
-    tree = exp.Case(ifs=[exp.If(this=condition.sql.copy(), true=t.sql.copy())])
-    return replace(t, sql=tree, nullable=True, keys=None, links=frozenset())
-
-
-def _double(value: Decimal) -> exp.Expr:
-    return cast(exp.Literal.string(f"{value:f}"), "DOUBLE")
-
-
-def _as_double(measure: Measure, table: str) -> exp.Expr:
-    value = cast(column(measure.name, table), "DOUBLE")
-    if measure.decimal or measure.scale == 0:
-        return value
-    return exp.Paren(this=exp.Div(this=value, expression=_double(Decimal(10) ** measure.scale)))

@@ -124,6 +124,13 @@ def _schema(shown: Visible) -> MappingSchema:
 
 def _refuse_reserved(tree: exp.Expr, sql: str) -> None:
     for identifier in tree.find_all(exp.Identifier):
+        if not identifier.name.strip():
+            raise SandboxError(
+                ErrorCode.SQL_NAME_UNKNOWN,
+                "A name is empty.",
+                "Choose a name.",
+                place=place_of(identifier, sql),
+            )
         if identifier.name.startswith(_RESERVED):
             raise SandboxError(
                 ErrorCode.SQL_NAME_UNKNOWN,

@@ -129,6 +129,12 @@ _HINTS: dict[type, str] = {
 }
 
 
+def has_aggregate(node: exp.Expr) -> bool:
+    """Whether `node` aggregates, a SELECT inside it apart: that one's aggregates are its own."""
+    inner = node.walk(prune=lambda n: isinstance(n, exp.Subquery | exp.Select))
+    return any(type(n) in AGGREGATES for n in inner)
+
+
 def spoken_name(node: exp.Expr) -> str:
     """The name under which a person knows this construct."""
     if isinstance(node, exp.Anonymous):

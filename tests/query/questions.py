@@ -131,6 +131,10 @@ def questions(draw: st.DrawFn) -> str:
                     f"COUNT(DISTINCT {unit})",
                     f"SUM({number})",
                     f"AVG({number})",
+                    f"STDDEV({number})",
+                    f"VAR_POP({number})",
+                    f"CORR({number}, {names[0]})",
+                    f"COVAR_POP({names[1]}, {number})",
                     f"SUM({number}) / COUNT(*)",
                 ]
             )

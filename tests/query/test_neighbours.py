@@ -21,7 +21,12 @@ from tests.query.questions import nested_questions, questions
 from tests.query.world import Rows, engine, exact_tables, published, random_rows, rewritten
 
 # What a random question may be refused for: arithmetic of unproved range, or kinds that do not mix.
-HONEST = {ErrorCode.OVERFLOW_POSSIBLE, ErrorCode.BOUNDS_MISSING, ErrorCode.SQL_TYPE}
+HONEST = {
+    ErrorCode.OVERFLOW_POSSIBLE,
+    ErrorCode.BOUNDS_MISSING,
+    ErrorCode.SQL_TYPE,
+    ErrorCode.SQL_TOO_LARGE,
+}
 
 
 def _vectors(boundary: Boundary, table: pa.Table) -> dict[str, dict[tuple[Any, ...], int]]:
