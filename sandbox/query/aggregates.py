@@ -1,0 +1,248 @@
+"""Aggregates at the private boundary: what each needs measured, and what it is over the noisy table.
+
+With n the noisy count, s the noisy sum of x - m (m the middle of x's bounds) and so on:
+    AVG(x) = m + s / n                              VAR_POP(x) = ss / n - (s / n)**2, ss of (x - m)**2
+    COVAR_POP(y, x) = p / n - (s / n)(t / n)        p the sum of (x - m)(y - k), t of y - k
+each held within the range that follows from the bounds. Samples multiply by n / (n - 1). CORR and REGR_…
+are made of these. Everything after the sums is post-processing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.types import Kind
+from sandbox.query.arithmetic import multiply
+from sandbox.query.boundary import Measure, Measuring, centre
+from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.relations import column
+from sandbox.query.scopes import Scope
+from sandbox.query.typed import Typed, cast, held
+from sandbox.query.vocabulary import spoken_name
+
+_VARIANCES: dict[type, tuple[bool, bool]] = {  # (of a sample, square root)
+    exp.Variance: (True, False),
+    exp.VariancePop: (False, False),
+    exp.Stddev: (True, True),
+    exp.StddevSamp: (True, True),
+    exp.StddevPop: (False, True),
+}
+_PAIRS = (exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope, exp.RegrIntercept)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregates:
+    """Aggregates of one boundary; `name` is its noisy table."""
+
+    name: str
+    scope: Scope
+    measuring: Measuring
+    sql: str
+
+    def of(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
+        """`node` (FILTER WHERE `condition`) over the noisy table.
+
+        Raises:
+            SandboxError: `sql-unsupported`, `sql-type`, `bounds-missing`, `overflow-possible`.
+
+        """
+        try:
+            match node:
+                case exp.Count():
+                    return self._count(node, condition)
+                case exp.CountIf():
+                    test = self.scope.lowering.boolean(node.this)
+                    return self._count_where(test, condition, node.this.sql(DIALECT))
+                case exp.Sum():
+                    typed = self._argument(node.this, condition)
+                    measure, *_ = self.measuring.total(typed, _text(node, condition), centred=False)
+                    return self._value(measure)
+                case exp.Avg():
+                    return self._average(self._argument(node.this, condition), _text(node, condition))
+                case _ if type(node) in _VARIANCES:
+                    return self._variance(node, self._argument(node.this, condition), _text(node, condition))
+                case _ if isinstance(node, _PAIRS):
+                    return self._pair(node, condition)
+        except SandboxError as error:
+            if error.place is None:
+                error.place = place_of(node, self.sql)
+            raise
+        raise self._unsupported(
+            node,
+            "Supported: COUNT, COUNT_IF, SUM, AVG, VAR, STDDEV, COVAR, CORR, REGR_SLOPE, REGR_INTERCEPT.",
+        )
+
+    def _count(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
+        if isinstance(node.this, exp.Distinct):
+            return self._count_distinct(node, condition)
+        if isinstance(node.this, exp.Star):
+            if condition is None:
+                return self._column(self.measuring.count_rows())
+            return self._count_where(condition, None, "*")
+        typed = self._argument(node.this, condition)
+        return self._column(self.measuring.count_values(typed, _text(node, condition)))
+
+    def _count_where(self, test: Typed, condition: Typed | None, text: str) -> exp.Expr:
+        one = Typed(cast(exp.Literal.number(1), "BIGINT"), Kind.INTEGER, nullable=False, unit_level=True)
+        counted = _where(one, test) if condition is None else _where(_where(one, test), condition)
+        label = f"{text} where {(condition or test).sql.sql(DIALECT)}" if condition or text == "*" else text
+        return self._column(self.measuring.count_values(counted, label.replace('"', "")[:80]))
+
+    def _count_distinct(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
+        items = node.this.expressions
+        plain = condition is None and len(items) == 1 and isinstance(items[0].unnest(), exp.Column)
+        if plain:
+            typed = self.scope.lowering.lower(items[0].unnest())
+            if f"unit:{self.scope.unit}" in typed.links and not typed.nullable:
+                return self._column(self.measuring.units())
+        raise self._unsupported(node, "COUNT(DISTINCT x) is supported for the privacy unit's own column.")
+
+    def _argument(self, node: exp.Expr, condition: Typed | None) -> Typed:
+        if isinstance(node, exp.Distinct):
+            raise self._unsupported(node, "Drop DISTINCT inside the aggregate.")
+        t = self.scope.lowering.lower(node)
+        return t if condition is None else _where(t, condition)
+
+    def _average(self, t: Typed, text: str) -> exp.Expr:
+        measure, middle, low, high = self.measuring.total(t, text, centred=True)
+        n = self._count_of(t, text)
+        mean = _plus(_double(middle), _over(self._double(measure), n))
+        return _if_more(n, 0, held(mean, _double(low), _double(high)))
+
+    def _variance(self, node: exp.Expr, t: Typed, text: str) -> exp.Expr:
+        sample, root = _VARIANCES[type(node)]
+        first, _, low, high = self.measuring.total(t, text, centred=True)
+        n = self._count_of(t, text)
+        value = _held_between(
+            _minus(_over(self._squares(t, text), n), _square(_over(self._double(first), n))),
+            Decimal(0),
+            ((high - low) / 2) ** 2,
+        )
+        if sample:
+            value = _times(value, _over(n, _minus(n, _double(Decimal(1)))))
+        return _if_more(n, 1 if sample else 0, exp.Sqrt(this=value) if root else value)
+
+    def _pair(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
+        """Aggregates of two values, over the rows where neither is NULL."""
+        y, x = self._argument(node.this, condition), self._argument(node.args["expression"], condition)
+        y, x = _where(y, _known(x)), _where(x, _known(y))
+        texts = (_text(node, condition), node.args["expression"].sql(DIALECT).replace('"', "")[:60])
+        first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True)
+        first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True)
+        product = multiply(centre(y)[0], centre(x)[0])
+        both, *_ = self.measuring.total(product, f"({texts[0]})({texts[1]})", centred=False)
+        n = self._count_of(x, texts[1])
+        mean_y, mean_x = _over(self._double(first_y), n), _over(self._double(first_x), n)
+        most = (high_y - low_y) * (high_x - low_x) / 4
+        covariance = _held_between(_minus(_over(self._double(both), n), _times(mean_y, mean_x)), -most, most)
+        if isinstance(node, exp.CovarPop):
+            return _if_more(n, 0, covariance)
+        if isinstance(node, exp.CovarSamp):
+            return _if_more(n, 1, _times(covariance, _over(n, _minus(n, _double(Decimal(1))))))
+        variance_x = self._spread(x, texts[1], mean_x, n)
+        if isinstance(node, exp.Corr):
+            variance_y = self._spread(y, texts[0], mean_y, n)
+            value = _over(covariance, exp.Sqrt(this=_times(variance_x, variance_y)))
+            return _if_more(n, 1, _held_between(value, Decimal(-1), Decimal(1)))
+        slope = _over(covariance, variance_x)
+        if isinstance(node, exp.RegrSlope):
+            return _if_more(n, 1, slope)
+        whole_y, whole_x = _plus(_double(middle_y), mean_y), _plus(_double(middle_x), mean_x)
+        return _if_more(n, 1, _minus(whole_y, _times(slope, whole_x)))
+
+    def _spread(self, t: Typed, text: str, mean: exp.Expr, n: exp.Expr) -> exp.Expr:
+        """Population variance from a mean (of centred values) that is known; at least 0."""
+        value = _minus(_over(self._squares(t, text), n), _square(mean))
+        return exp.Greatest(this=value, expressions=[_double(Decimal(0))], ignore_nulls=True)
+
+    def _squares(self, t: Typed, text: str) -> exp.Expr:
+        """The sum of (x - m)**2, as a DOUBLE."""
+        centred, _ = centre(t)
+        square = replace(multiply(centred, centred), low=Decimal(0))
+        measure, *_ = self.measuring.total(square, f"({text})^2", centred=False)
+        return self._double(measure)
+
+    def _count_of(self, t: Typed, text: str) -> exp.Expr:
+        return cast(self._column(self.measuring.count_values(t, text)), "DOUBLE")
+
+    def _column(self, measure: Measure) -> exp.Column:
+        return column(measure.name, self.name)
+
+    def _value(self, measure: Measure) -> exp.Expr:
+        if measure.decimal or measure.scale == 0:
+            return self._column(measure)
+        return self._double(measure)
+
+    def _double(self, measure: Measure) -> exp.Expr:
+        value = cast(self._column(measure), "DOUBLE")
+        if measure.decimal or measure.scale == 0:
+            return value
+        return exp.Paren(this=exp.Div(this=value, expression=_double(Decimal(10) ** measure.scale)))
+
+    def _unsupported(self, node: exp.Expr, hint: str) -> SandboxError:
+        return SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"{spoken_name(node)} is not supported in this form.",
+            hint,
+            place=place_of(node, self.sql),
+        )
+
+
+def _text(node: exp.Expr, condition: Typed | None) -> str:
+    """What the aggregate reads, as the question wrote it."""
+    argument = "*" if isinstance(node.this, exp.Star) else node.this.sql(DIALECT).replace('"', "")[:60]
+    if condition is None:
+        return argument
+    return f"{argument} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+
+
+def _where(t: Typed, condition: Typed) -> Typed:
+    """The value where the condition holds, NULL elsewhere: FILTER (WHERE …)."""
+    tree = exp.Case(ifs=[exp.If(this=condition.sql.copy(), true=t.sql.copy())])
+    return replace(t, sql=tree, nullable=True, keys=None, links=frozenset())
+
+
+def _known(t: Typed) -> Typed:
+    """The condition that `t` is not NULL."""
+    test = exp.Not(this=exp.Paren(this=exp.Is(this=exp.Paren(this=t.sql.copy()), expression=exp.Null())))
+    return Typed(test, Kind.BOOLEAN, nullable=False)
+
+
+def _double(value: Decimal) -> exp.Expr:
+    return cast(exp.Literal.string(f"{value:f}"), "DOUBLE")
+
+
+def _plus(a: exp.Expr, b: exp.Expr) -> exp.Expr:
+    return exp.Paren(this=exp.Add(this=a.copy(), expression=b.copy()))
+
+
+def _minus(a: exp.Expr, b: exp.Expr) -> exp.Expr:
+    return exp.Paren(this=exp.Sub(this=a.copy(), expression=b.copy()))
+
+
+def _times(a: exp.Expr, b: exp.Expr) -> exp.Expr:
+    return exp.Paren(this=exp.Mul(this=a.copy(), expression=b.copy()))
+
+
+def _over(a: exp.Expr, b: exp.Expr) -> exp.Expr:
+    divisor = exp.Nullif(this=b.copy(), expression=_double(Decimal(0)))
+    return exp.Paren(this=exp.Div(this=a.copy(), expression=divisor))
+
+
+def _square(a: exp.Expr) -> exp.Expr:
+    return _times(a, a)
+
+
+def _held_between(value: exp.Expr, low: Decimal, high: Decimal) -> exp.Expr:
+    """NULL stays NULL; anything else lies within [low, high]."""
+    known = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
+    return exp.Case(ifs=[exp.If(this=known, true=held(value, _double(low), _double(high)))])
+
+
+def _if_more(n: exp.Expr, least: int, value: exp.Expr) -> exp.Expr:
+    enough = exp.GT(this=n.copy(), expression=exp.Literal.number(least))
+    return exp.Case(ifs=[exp.If(this=enough, true=value)])
