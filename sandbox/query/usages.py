@@ -12,7 +12,7 @@ one value (COUNT(NULLIF(id, 7)), GROUP BY id // 10): that is a condition or a gr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -32,10 +32,14 @@ _PREDICATES = (
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What one column of a relation is made of. `bare`: it is a stored column itself, nothing computed."""
+    """What one column of a relation is made of.
+
+    `bare`: it is a stored column itself, nothing computed. `outer`: an outer join may make it NULL.
+    """
 
     origins: frozenset[Origin]
     bare: bool
+    outer: bool = False
 
 
 Columns = Mapping[str, Flow]
@@ -100,7 +104,7 @@ class _Walk:
                 # Past its own condition the other side of an outer join may be NULL: it is no unit there.
                 alias = join.this.alias_or_name
                 flows = scope.columns[alias]
-                scope.columns[alias] = {n: Flow(f.origins, bare=False) for n, f in flows.items()}
+                scope.columns[alias] = {n: replace(f, outer=True) for n, f in flows.items()}
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
@@ -120,8 +124,8 @@ class _Walk:
         for projection in select.selects:
             value = projection.unalias()
             origins = self._value(value, scope)
-            bare = self._flow(value, scope).bare
-            outputs[projection.alias_or_name] = Flow(origins, bare) if below else NOTHING
+            flow = self._flow(value, scope)
+            outputs[projection.alias_or_name] = replace(flow, origins=origins) if below else NOTHING
             if not below:
                 self.use(origins, Use.GROUP_BY, projection)
         return outputs
@@ -223,7 +227,9 @@ class _Walk:
 
     def _links(self, flow: Flow) -> frozenset[str]:
         """Identities by which a bare column joins: what is computed from a unit's column is no unit."""
-        return frozenset().union(*(links_of(self.tables, *o) for o in flow.origins if flow.bare))
+        if flow.outer or not flow.bare:
+            return frozenset()
+        return frozenset().union(*(links_of(self.tables, *o) for o in flow.origins))
 
 
 def links_of(tables: Mapping[TableKey, TablePolicy], key: TableKey, column: str) -> frozenset[str]:
