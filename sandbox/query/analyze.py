@@ -28,10 +28,10 @@ from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.private import aggregate
 from sandbox.query.public import output_errors, post_process
 from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
-from sandbox.query.scopes import Scope, combine, sources_of
+from sandbox.query.scopes import Scope, combine
 from sandbox.query.typed import EXACT, Typed
 from sandbox.query.usages import TableKey, links_of
-from sandbox.query.vocabulary import AGGREGATES
+from sandbox.query.vocabulary import has_aggregate, sources_of
 
 Relation = Rows | Public
 
@@ -106,6 +106,7 @@ class _Named:
 class _Walk:
     authorized: Authorized
     boundaries: list[Boundary] = field(default_factory=list)
+    noisy_tables: int = 0
     open_tables: list[OpenTable] = field(default_factory=list)
     tables: set[TableKey] = field(default_factory=set)
     named: dict[int, Relation] = field(default_factory=dict)
@@ -140,7 +141,7 @@ class _Walk:
             boundary, result = aggregate(
                 select,
                 scope,
-                f"noisy_{len(self.boundaries)}",
+                self._name(),
                 self._floor(),
                 self.sql,
                 lambda node: self._scalar(node, ctes),
@@ -245,11 +246,16 @@ class _Walk:
         ]
         return max(floors, default=0)
 
+    def _name(self) -> str:
+        """A new noisy table's name, taken before the SELECTs inside its own take theirs."""
+        self.noisy_tables += 1
+        return f"noisy_{self.noisy_tables - 1}"
+
     @staticmethod
     def _aggregates(select: exp.Select) -> bool:
         if select.args.get("group") is not None or select.args.get("having") is not None:
             return True
-        return any(type(n) in AGGREGATES for e in select.selects for n in e.walk())
+        return any(has_aggregate(e) for e in select.selects)
 
     def _refuse_order_dependence(self, select: exp.Select) -> None:
         """Which rows LIMIT keeps depends on all units at once, so it has no bounded sensitivity."""

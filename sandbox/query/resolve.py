@@ -26,7 +26,7 @@ from sandbox.policy.decide import Usage
 from sandbox.policy.types import Kind, Policy, TablePolicy, Use
 from sandbox.query.parse import DIALECT, Parsed, place_of
 from sandbox.query.usages import TableKey, collect
-from sandbox.query.vocabulary import AGGREGATES
+from sandbox.query.vocabulary import has_aggregate, sources_of
 
 _SQL_TYPES = {
     Kind.INTEGER: "BIGINT", Kind.DECIMAL: "DECIMAL(18, 3)", Kind.DOUBLE: "DOUBLE", Kind.BOOLEAN: "BOOLEAN",
@@ -98,6 +98,7 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
     if not isinstance(qualified, exp.Select):
         raise SandboxError(ErrorCode.SQL_UNSUPPORTED, "A question is one SELECT.", "Write SELECT … FROM ….")
     _refuse_twin_columns(qualified, parsed.sql)
+    _refuse_correlation(qualified, parsed.sql)
     usages = collect(qualified, shown.tables, parsed.sql)
     named = tuple(
         Usage(
@@ -186,9 +187,8 @@ def _name_tables(tree: exp.Expr, shown: Visible, sql: str) -> None:
 
 def _refuse_twin_tables(tree: exp.Expr, sql: str) -> None:
     for select in tree.find_all(exp.Select):
-        from_ = select.args.get("from_")
         seen: set[str] = set()
-        for source in [*([from_.this] if from_ else []), *(j.this for j in select.args.get("joins") or ())]:
+        for source in sources_of(select):
             name = source.alias_or_name.lower()
             if name and name in seen:
                 raise SandboxError(
@@ -212,6 +212,21 @@ def _refuse_twin_columns(tree: exp.Expr, sql: str) -> None:
                     place=place_of(item, sql),
                 )
             seen.add(item.alias_or_name)
+
+
+def _refuse_correlation(tree: exp.Expr, sql: str) -> None:
+    """A column belongs to a table of its own SELECT: one of an outer SELECT would flow past the decision."""
+    for column in tree.find_all(exp.Column):
+        select = column.parent_select
+        if not column.table or not isinstance(select, exp.Select):
+            continue
+        if column.table not in {s.alias_or_name for s in sources_of(select)}:
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{column.name[:80]} belongs to an outer SELECT.",
+                "Join the two in FROM instead of correlating them.",
+                place=place_of(column, sql),
+            )
 
 
 def _name_outputs(tree: exp.Select) -> dict[str, str]:
@@ -240,7 +255,7 @@ def _expand_distinct(tree: exp.Expr) -> None:
     for select in tree.find_all(exp.Select):
         group = select.args.get("group")
         if select.args.get("distinct"):
-            if group or any(_has_aggregate(e) for e in select.expressions):
+            if group or any(has_aggregate(e) for e in select.expressions):
                 raise SandboxError(
                     ErrorCode.SQL_UNSUPPORTED,
                     "DISTINCT beside aggregates is not supported.",
@@ -254,12 +269,8 @@ def _expand_distinct(tree: exp.Expr) -> None:
                 "expressions", [e.unnest() if isinstance(e, exp.Paren) else e for e in group.expressions]
             )
         if group is not None and group.args.get("all"):
-            keys = [e.unalias().copy() for e in select.expressions if not _has_aggregate(e)]
+            keys = [e.unalias().copy() for e in select.expressions if not has_aggregate(e)]
             select.set("group", exp.Group(expressions=keys) if keys else None)
-
-
-def _has_aggregate(node: exp.Expr) -> bool:
-    return any(type(n) in AGGREGATES for n in node.walk())
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:

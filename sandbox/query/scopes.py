@@ -71,15 +71,6 @@ class Scope:
         return result.where(*(c.copy() for c in conditions), copy=False) if conditions else result
 
 
-def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
-    """The items of FROM and JOIN."""
-    from_ = select.args.get("from_")
-    if from_ is not None:
-        yield from_.this
-    for join in select.args.get("joins") or ():
-        yield join.this
-
-
 def combine(
     select: exp.Select,
     sources: Mapping[str, Source],

@@ -7,6 +7,8 @@ boundary it runs on noisy or public tables as it is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlglot import exp
 
 STRUCTURE: frozenset[type] = frozenset(
@@ -133,6 +135,15 @@ def has_aggregate(node: exp.Expr) -> bool:
     """Whether `node` aggregates, a SELECT inside it apart: that one's aggregates are its own."""
     inner = node.walk(prune=lambda n: isinstance(n, exp.Subquery | exp.Select))
     return any(type(n) in AGGREGATES for n in inner)
+
+
+def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
+    """The items of FROM and JOIN."""
+    from_ = select.args.get("from_")
+    if from_ is not None:
+        yield from_.this
+    for join in select.args.get("joins") or ():
+        yield join.this
 
 
 def spoken_name(node: exp.Expr) -> str:
