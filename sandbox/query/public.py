@@ -8,6 +8,7 @@ numbers only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from sqlglot import exp
 from sandbox.query.boundary import Boundary
 from sandbox.query.relations import Public, column
 from sandbox.query.typed import cast
+from sandbox.query.vocabulary import AGGREGATES
 
 ERROR_PREFIX = "__h"
 HALF_WIDTH = "__w_"
@@ -63,19 +65,62 @@ def _fill(node: exp.Expr, scalar: Scalar) -> None:
 
 
 def total(tree: exp.Select) -> exp.Select:
-    """The same SELECT with casts and divisions that give NULL where they would raise."""
-
-    def soften(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) and not isinstance(node.expression, exp.Nullif):
-            zero = exp.Literal.number(0)
-            node.set("expression", exp.Nullif(this=exp.Paren(this=node.expression), expression=zero))
-        if type(node) is exp.Cast and not isinstance(node.this, exp.Literal | exp.Column):
-            return exp.TryCast(this=node.this, to=node.to)
-        return node
-
-    result = tree.transform(soften)
-    assert isinstance(result, exp.Select)  # noqa: S101 -- the root is no cast
+    """The same SELECT, with NULL where casts, divisions and whole-number arithmetic would raise."""
+    result = tree.copy()
+    for node in reversed(list(result.walk(bfs=False))):  # what is inside comes first
+        if node is not result:
+            node.replace(_softened(node))
     return result
+
+
+def _softened(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Div | exp.IntDiv | exp.Mod) and not _not_zero(node.expression):
+        zero = exp.Literal.number(0)
+        divisor = exp.Nullif(this=exp.Paren(this=node.expression.copy()), expression=zero)
+        node = type(node)(this=node.this.copy(), expression=divisor)
+    if type(node) is exp.Cast and not _ours(node):
+        return exp.TryCast(this=node.this.copy(), to=node.to)
+    if not isinstance(node, _OVERFLOWING) or isinstance(node.parent, exp.Try) or _is_double(node):
+        return node
+    # TRY takes neither aggregates nor subqueries: sums of answers are wide, what is made of them is not held.
+    inside = node.find(*AGGREGATES, exp.Subquery) is not None or isinstance(node.this, exp.Literal)
+    return node if inside else exp.Try(this=node.copy())
+
+
+_OVERFLOWING = (
+    exp.Add, exp.Sub, exp.Mul, exp.IntDiv, exp.Mod, exp.Neg, exp.Abs, exp.TimestampTrunc, exp.DateTrunc,
+)  # fmt: skip
+
+
+def _not_zero(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Nullif) and node.expression.sql() in ("0", "CAST('0' AS DOUBLE)")
+
+
+def _ours(node: exp.Cast) -> bool:
+    """A cast to DOUBLE of a noisy number, a half-width or a constant number: it cannot fail."""
+    if not node.is_type("double"):
+        return False
+    if isinstance(node.this, exp.Literal):
+        return re.fullmatch(r"-?\d+(\.\d+)?", str(node.this.this)) is not None
+    return isinstance(node.this, exp.Column) and re.fullmatch(r"m\d+|__w_.*", node.this.name) is not None
+
+
+def _is_double(node: exp.Expr) -> bool:
+    """Whether `node` is surely a DOUBLE, whose arithmetic never raises."""
+    match node:
+        case exp.Div() | exp.Sqrt() | exp.Ln() | exp.Exp() | exp.Pow():
+            return True
+        case exp.Cast():
+            return node.is_type("double")
+        case exp.Add() | exp.Sub() | exp.Mul():
+            return _is_double(node.left) or _is_double(node.right)
+        case exp.Paren() | exp.Neg() | exp.Abs() | exp.Nullif() | exp.Try() | exp.Round() | exp.Coalesce():
+            return _is_double(node.this)
+        case exp.Least() | exp.Greatest():
+            return any(_is_double(part) for part in (node.this, *node.expressions))
+        case exp.Case():
+            return any(_is_double(branch.args["true"]) for branch in node.args["ifs"])
+    return False
 
 
 def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
