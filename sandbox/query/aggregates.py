@@ -59,7 +59,9 @@ class Aggregates:
                     return self._count_where(test, condition, node.this.sql(DIALECT))
                 case exp.Sum():
                     typed = self._argument(node.this, condition)
-                    measure, *_ = self.measuring.total(typed, _text(node, condition), centred=False)
+                    measure, *_ = self.measuring.total(
+                        typed, _text(node, condition), centred=False, averaged=False
+                    )
                     return self._value(measure)
                 case exp.Avg():
                     return self._average(self._argument(node.this, condition), _text(node, condition))
@@ -108,14 +110,14 @@ class Aggregates:
         return t if condition is None else _where(t, condition)
 
     def _average(self, t: Typed, text: str) -> exp.Expr:
-        measure, middle, low, high = self.measuring.total(t, text, centred=True)
+        measure, middle, low, high = self.measuring.total(t, text, centred=True, averaged=True)
         n = self._count_of(t, text)
         mean = _plus(_double(middle), _over(self._double(measure), n))
         return _if_more(n, 0, held(mean, _double(low), _double(high)))
 
     def _variance(self, node: exp.Expr, t: Typed, text: str) -> exp.Expr:
         sample, root = _VARIANCES[type(node)]
-        first, _, low, high = self.measuring.total(t, text, centred=True)
+        first, _, low, high = self.measuring.total(t, text, centred=True, averaged=True)
         n = self._count_of(t, text)
         value = _held_between(
             _minus(_over(self._squares(t, text), n), _square(_over(self._double(first), n))),
@@ -131,10 +133,10 @@ class Aggregates:
         y, x = self._argument(node.this, condition), self._argument(node.args["expression"], condition)
         y, x = _where(y, _known(x)), _where(x, _known(y))
         texts = (_text(node, condition), node.args["expression"].sql(DIALECT).replace('"', "")[:60])
-        first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True)
-        first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True)
+        first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True, averaged=True)
+        first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True, averaged=True)
         product = multiply(centre(y)[0], centre(x)[0])
-        both, *_ = self.measuring.total(product, f"({texts[0]})({texts[1]})", centred=False)
+        both, *_ = self.measuring.total(product, f"({texts[0]})({texts[1]})", centred=False, averaged=True)
         n = self._count_of(x, texts[1])
         mean_y, mean_x = _over(self._double(first_y), n), _over(self._double(first_x), n)
         most = (high_y - low_y) * (high_x - low_x) / 4
@@ -163,7 +165,7 @@ class Aggregates:
         """The sum of (x - m)**2, as a DOUBLE."""
         centred, _ = centre(t)
         square = replace(multiply(centred, centred), low=Decimal(0))
-        measure, *_ = self.measuring.total(square, f"({text})^2", centred=False)
+        measure, *_ = self.measuring.total(square, f"({text})^2", centred=False, averaged=True)
         return self._double(measure)
 
     def _count_of(self, t: Typed, text: str) -> exp.Expr:

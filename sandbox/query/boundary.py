@@ -27,13 +27,17 @@ FINE = 2**40
 
 
 class Measures(StrEnum):
-    """Kinds of measure."""
+    """Kinds of measure.
+
+    A SUM clamps one unit's total. An AVERAGED_SUM belongs to a mean: the part of a unit with more rows
+    than count is scaled down to those that do, as its count is, so that the mean is not bent.
+    """
 
     UNITS = "units"
     ROWS = "rows"
     VALUES = "values"
     SUM = "sum"
-    CENTRED_SUM = "centred-sum"
+    AVERAGED_SUM = "averaged-sum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Measure:
         argument: name of the row-level column that it reads (`a0`, …); None for UNITS and ROWS.
         decimal: whether that column is a DECIMAL (else BIGINT).
         scale: integer units of the measure are 10**-scale; per-unit totals are rounded to them.
+        rows: most rows of one unit that count in one group.
         low, high: clamp of one unit's part in one group, in integer units.
         label: how it reads to a person.
 
@@ -56,6 +61,7 @@ class Measure:
     argument: str | None
     decimal: bool
     scale: int
+    rows: int
     low: int
     high: int
     label: str
@@ -142,7 +148,9 @@ class Measuring:
         label = f"count({text})"
         return self._measure(Measures.VALUES, self._argument(t.sql), False, 0, 0, self.per_group, label)
 
-    def total(self, t: Typed, text: str, *, centred: bool) -> tuple[Measure, Decimal, Decimal, Decimal]:
+    def total(
+        self, t: Typed, text: str, *, centred: bool, averaged: bool
+    ) -> tuple[Measure, Decimal, Decimal, Decimal]:
         """SUM(x), or the sum of x minus its midpoint: the measure, the midpoint and x's bounds.
 
         Raises:
@@ -176,7 +184,7 @@ class Measuring:
                 "Use narrower bounds or fewer decimals.",
             )
         tree = bounded.sql if bounded.kind is not Kind.DOUBLE else to_units(bounded, scale)
-        kind = Measures.CENTRED_SUM if centred else Measures.SUM
+        kind = Measures.AVERAGED_SUM if averaged else Measures.SUM
         label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
         measure = self._measure(kind, self._argument(tree), decimal, scale, low, high, label)
         return measure, middle, t.low, t.high
@@ -202,7 +210,7 @@ class Measuring:
             if known.kind is kind and known.argument == argument:
                 return known
         name = f"m{len(self.measures)}"
-        measure = Measure(name, kind, argument, decimal, scale, low, high, label)
+        measure = Measure(name, kind, argument, decimal, scale, self.per_group, low, high, label)
         self.measures.append(measure)
         return measure
 

@@ -16,6 +16,7 @@ from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.parse import DIALECT
 from sandbox.query.rewrite import Rewritten
+from sandbox.vault.engine import question_failed
 from sandbox.vault.hot import HotStore
 
 
@@ -72,12 +73,18 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
 
     """
     needs = {located.versions[name]: columns for name, columns in located.columns.items()}
-    with hot.lease(needs) as lease:
-        relations = {name: lease.relation(version.id) for name, version in located.versions.items()}
-        return Executed(
-            tuple(lease.run(sql_of(e.tree, relations), seconds) for e in rewritten.exact),
-            tuple(lease.run(sql_of(o.tree, relations), seconds) for o in rewritten.analyzed.open_tables),
-        )
+    try:
+        with hot.lease(needs) as lease:
+            relations = {name: lease.relation(version.id) for name, version in located.versions.items()}
+            return Executed(
+                tuple(lease.run(sql_of(e.tree, relations), seconds) for e in rewritten.exact),
+                tuple(lease.run(sql_of(o.tree, relations), seconds) for o in rewritten.analyzed.open_tables),
+            )
+    except SandboxError as error:
+        if error.code is ErrorCode.SERVICE_BUSY:
+            # How much memory others hold tells how large their data is; and this question is paid for.
+            raise question_failed() from None
+        raise
 
 
 def sql_of(tree: exp.Select, relations: Mapping[str, str]) -> str:

@@ -65,7 +65,7 @@ def _contribution(b: PricedBoundary) -> list[Note]:
 def _bounds(b: PricedBoundary) -> list[Note]:
     found = []
     for m in b.boundary.measures:
-        if m.kind in (Measures.SUM, Measures.CENTRED_SUM):
+        if m.kind in (Measures.SUM, Measures.AVERAGED_SUM):
             low, high = Decimal(m.low).scaleb(-m.scale), Decimal(m.high).scaleb(-m.scale)
             span, unit = f"[{low.normalize():f}, {high.normalize():f}]", b.boundary.unit
             found.append(
@@ -80,7 +80,7 @@ def _bounds(b: PricedBoundary) -> list[Note]:
 def _means(b: PricedBoundary) -> list[Note]:
     found = []
     for n in b.noise:
-        if n.measure.kind is Measures.CENTRED_SUM:
+        if n.measure.kind is Measures.AVERAGED_SUM:
             width, label = _in_unit(n.half_width, n.measure), n.measure.label
             whole, hundred, more = _short(width), _short(width / 100), _short(width / 10_000)
             found.append(

@@ -92,7 +92,7 @@ def _per_unit(boundary: Boundary) -> exp.Select:
         elif m.kind is Measures.VALUES:
             part = exp.Count(this=column(_argument(m)))
         else:
-            part = _in_units(exp.Sum(this=column(_argument(m))), m)
+            part = _unit_part(m)
         first.append(exp.alias_(part, exp.to_identifier(m.name, quoted=True)))
     units = exp.Select(expressions=first).from_(_named(boundary.rows.copy(), "r"), copy=False)
     if boundary.limit_groups and boundary.domain is not None:
@@ -109,6 +109,19 @@ def _per_unit(boundary: Boundary) -> exp.Select:
         second.append(exp.alias_(_saturate(total, m), exp.to_identifier(m.name, quoted=True)))
     tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
     return tree.group_by(*keys, copy=False) if keys else tree
+
+
+def _unit_part(m: Measure) -> exp.Expr:
+    """One unit's sum in one group. A float only scales that unit's exact sum, so order never matters."""
+    total, count = exp.Sum(this=column(_argument(m))), exp.Count(this=column(_argument(m)))
+    whole = _in_units(total, m)
+    if m.kind is not Measures.AVERAGED_SUM:
+        return whole
+    most = exp.Literal.number(m.rows)
+    share = exp.Div(this=cast(most, "DOUBLE"), expression=cast(count, "DOUBLE"))
+    scaled = exp.Mul(this=cast(total.copy(), "DOUBLE"), expression=exp.Paren(this=share))
+    few = exp.LTE(this=count.copy(), expression=most.copy())
+    return exp.Case(ifs=[exp.If(this=few, true=whole)], default=exp.TryCast(this=scaled, to=whole.to))
 
 
 def _limited(boundary: Boundary, units: exp.Select) -> exp.Select:
@@ -197,7 +210,7 @@ def _type(m: Measure) -> exp.DataType:
     return decimal_type(38, m.scale) if m.decimal else exp.DataType.build("BIGINT")
 
 
-def _in_units(value: exp.Expr, m: Measure) -> exp.Expr:
+def _in_units(value: exp.Expr, m: Measure) -> exp.Cast:
     """A sum in the measure's own fixed point (a DECIMAL loses decimals that lie below the noise)."""
     return cast(value, decimal_type(38, m.scale)) if m.decimal else cast(value, "HUGEINT")
 

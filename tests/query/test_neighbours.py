@@ -18,7 +18,15 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.boundary import Boundary
 from sandbox.query.noise import whole_units
 from tests.query.questions import nested_questions, questions
-from tests.query.world import Rows, engine, exact_tables, published, random_rows, rewritten
+from tests.query.world import (
+    Rows,
+    engine,
+    exact_tables,
+    published,
+    random_rows,
+    rewritten,
+    silent_answer,
+)
 
 # What a random question may be refused for: arithmetic of unproved range, or kinds that do not mix.
 HONEST = {
@@ -109,3 +117,11 @@ def test_the_property_can_fail() -> None:
     assert raw == (450,)
     sensitivity = question.analyzed.boundaries[0].sensitivity(question.analyzed.boundaries[0].measures[0])
     assert sensitivity.l1 == 100 < raw[0]
+
+
+def test_a_mean_is_not_bent_by_units_with_more_rows_than_count() -> None:
+    """The sum and the count of such a unit shrink together."""
+    rows = Rows((), tuple((u, u, -20, "p", "u", Decimal(1), 1, None) for u in (1, 2, 3) for _ in range(9)))
+    with engine(rows) as whole:
+        answer = silent_answer("SELECT AVG(days) AS m, AVG(cost) AS c FROM visits", published(2, 2, 2), whole)
+    assert answer.table.to_pylist() == [{"m": -20.0, "c": 1.0}]
