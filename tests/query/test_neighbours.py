@@ -76,7 +76,7 @@ def assert_bounded(sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int
 
 
 @settings(
-    max_examples=300,
+    max_examples=200,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
