@@ -34,7 +34,7 @@ UNIT = pa.field(UNIT_COLUMN, pa.int64(), nullable=False)
 _BITS = 7
 _BUCKETS = 1 << _BITS
 _EVERY_UNIT = (0, 2**64 - 1)
-_UNDEALT = 4 << 20
+_DEALT_AT_ONCE = 8 << 20
 _SLICE_ROWS = 65_536
 
 Uint64s = npt.NDArray[np.uint64]
@@ -77,11 +77,13 @@ def _groups(
                 continue
             held.append(batch)
             size += batch.nbytes
-            if size > min(_UNDEALT, memory):
+            if size > min(_DEALT_AT_ONCE, memory):
                 buckets = buckets or stack.enter_context(_Buckets(folder, memory, between, random))
-                for each in held:
-                    buckets.deal(each)
-                held.clear()
+                buckets.deal(_whole(held))
+                held, size = [], 0
+        if buckets is not None and held:
+            buckets.deal(_whole(held))
+            held = []
         if buckets is None:
             if held:
                 yield held
@@ -127,15 +129,19 @@ class _Buckets:
         buckets = self._bucket_of(places)
         order = np.argsort(buckets, kind="stable")
         dealt, places = rows.take(order), places[order]
-        ends = np.cumsum(np.bincount(buckets, minlength=_BUCKETS)).tolist()
-        for bucket, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-            if end == start:
-                continue
-            here = places[start:end]
-            self._held.setdefault(bucket, []).append(dealt.slice(start, end - start))
-            self._bytes[bucket] += dealt.nbytes * (end - start) // len(places)
-            low, high = self.between.get(bucket, (int(here[0]), int(here[0])))
-            self.between[bucket] = (min(low, int(here.min())), max(high, int(here.max())))
+        counts = np.bincount(buckets, minlength=_BUCKETS)
+        full = np.flatnonzero(counts)
+        starts = (np.cumsum(counts) - counts)[full]
+        lows = np.minimum.reduceat(places, starts).tolist()
+        highs = np.maximum.reduceat(places, starts).tolist()
+        row_bytes = dealt.nbytes / len(places)
+        for bucket, start, count, low, high in zip(
+            full.tolist(), starts.tolist(), counts[full].tolist(), lows, highs, strict=True
+        ):
+            self._held.setdefault(bucket, []).append(dealt.slice(start, count))
+            self._bytes[bucket] += int(row_bytes * count)
+            before = self.between.get(bucket, (low, high))
+            self.between[bucket] = (min(before[0], low), max(before[1], high))
         self._held_bytes += dealt.nbytes
         if self._held_bytes >= self._memory:
             self._move()

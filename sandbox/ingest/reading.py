@@ -13,7 +13,7 @@ from sandbox.ingest.ahead import ahead
 from sandbox.ingest.quarantine import Quarantine
 from sandbox.ingest.report import MOST_BAD_SHARE, LoadLimits, Progress
 from sandbox.ingest.rows import UnitColumn
-from sandbox.ingest.source import Source
+from sandbox.ingest.source import RawBatch, Source
 from sandbox.ingest.validate import Validator
 from sandbox.policy.types import ColumnPolicy
 
@@ -71,11 +71,10 @@ class Reading:
 
         """
         size = self._source.describe().size
-        with closing(ahead(self._source.batches(self._columns))) as batches:
-            for raw in batches:
+        with closing(ahead(self._checked())) as batches:
+            for batch in batches:
                 if self.stop.is_set():
                     return
-                batch = self._validator.check(raw)
                 self._quarantine.add(batch.bad)
                 self._good += batch.rows.num_rows
                 self._check_most_bad()
@@ -85,6 +84,11 @@ class Reading:
                     self._progress(self._good + self._quarantine.count, batch.bytes_done, size)
                 yield rows
         self._check_whole()
+
+    def _checked(self) -> Iterator[RawBatch]:
+        # Both in the thread that reads: this halves the work between two threads.
+        for raw in self._source.batches(self._columns):
+            yield self._validator.check(raw)
 
     def _check_most_bad(self) -> None:
         most = self.limits.max_bad_rows
