@@ -27,7 +27,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
 from sandbox.policy.decide import Decision
 from sandbox.query.answer import Estimate
-from sandbox.service import auditor, opc
+from sandbox.service import auditor, documents, opc
 from sandbox.service.home import Home, authenticate
 from sandbox.service.reports import LogFilter
 
@@ -139,7 +139,7 @@ async def ask(here: Here, caller: Caller, form: AnswerForm, body: QuestionBody) 
     The same question asked again under the same grant returns the stored answer and costs nothing. After a
     lost reply, wait until the first one must have ended, then ask the same question again.
     """
-    write = forms.answer_arrow if form == ARROW else forms.answer_json
+    write = documents.answer_arrow if form == ARROW else documents.answer_json
 
     def call() -> bytes:
         return write(opc.ask(here.home, caller, body.sql, body.grant, body.epsilon))
@@ -221,8 +221,8 @@ async def log(here: Here, caller: Caller, query: Annotated[LogQuery, Query()]) -
 @router.get("/health", summary="Is the service up", response_model=forms.HealthReply, dependencies=[_as_json])
 async def health() -> Response:
     """Say that the service reads requests. Needs no token and tells nothing of the instance."""
-    return Response(forms.json_bytes(forms.HealthReply("ok", version("data-sandbox"))), media_type=JSON)
+    return Response(documents.json_bytes(forms.HealthReply("ok", version("data-sandbox"))), media_type=JSON)
 
 
 async def _json(desk: Desk, caller: Actor, call: Callable[[], Any]) -> Response:
-    return Response(await desk.serve(caller.id, lambda: forms.json_bytes(call())), media_type=JSON)
+    return Response(await desk.serve(caller.id, lambda: documents.json_bytes(call())), media_type=JSON)

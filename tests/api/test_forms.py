@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from sandbox.api import forms
 from sandbox.client import answer as read
 from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Note, Share
+from sandbox.service import documents
 
 COST = Cost(
     epsilon=Decimal("0.4"),
@@ -73,7 +73,7 @@ def test_json_has_values_and_half_widths_of_the_same_shape() -> None:
         }
     )
     errors = pa.table({"n": pa.array([3.0, 3.0, None]), "mean": pa.array([0.1, math.inf, math.nan])})
-    reply = strict(forms.answer_json(an_answer(table, errors, {"n", "mean", "sum"})))
+    reply = strict(documents.answer_json(an_answer(table, errors, {"n", "mean", "sum"})))
     assert reply["rows"] == [
         ["男", 10, 1.5, "1.50", "2026-01-02", "2026-01-02T03:04:05Z"],
         ["女", 2**62, None, "-2.25", None, None],
@@ -92,24 +92,24 @@ def test_json_has_values_and_half_widths_of_the_same_shape() -> None:
 def test_an_empty_answer_keeps_its_columns() -> None:
     table = pa.table({"event": pa.array([], pa.string()), "n": pa.array([], pa.int64())})
     answer = an_answer(table, pa.table({"n": pa.array([], pa.float64())}), {"n"})
-    reply = strict(forms.answer_json(answer))
+    reply = strict(documents.answer_json(answer))
     assert reply["rows"] == reply["half_widths"] == []
     assert [column["name"] for column in reply["columns"]] == ["event", "n"]
-    back = read.read(forms.answer_arrow(answer))
+    back = read.read(documents.answer_arrow(answer))
     assert back.table.equals(table)
     assert back.half_widths.column_names == ["n"]
 
 
 def test_error_columns_are_known_by_their_metadata_not_their_names() -> None:
     table = pa.table({"n": pa.array([1]), "n__half_width": pa.array(["not an error"])})
-    back = read.read(forms.answer_arrow(an_answer(table, pa.table({"n": pa.array([2.5])}), {"n"})))
+    back = read.read(documents.answer_arrow(an_answer(table, pa.table({"n": pa.array([2.5])}), {"n"})))
     assert back.table.equals(table)
     assert back.half_widths.to_pydict() == {"n": [2.5]}
 
 
 def test_any_arrow_reader_can_read_the_stream() -> None:
     table = pa.table({"male": pa.array([0, 1]), "n": pa.array([5, 6])})
-    stream = forms.answer_arrow(an_answer(table, pa.table({"n": pa.array([1.0, 1.0])}), {"n"}))
+    stream = documents.answer_arrow(an_answer(table, pa.table({"n": pa.array([1.0, 1.0])}), {"n"}))
     whole = pa.ipc.open_stream(stream).read_all()
     assert whole.column_names == ["male", "n", "n__half_width"]
     about = strict(whole.schema.metadata[b"sandbox"])
@@ -119,8 +119,8 @@ def test_any_arrow_reader_can_read_the_stream() -> None:
 
 def test_an_answer_from_open_tables_costs_nothing() -> None:
     answer = an_answer(pa.table({"x": [1]}), pa.table({}), set(), cost=None)
-    assert strict(forms.answer_json(answer))["cost"] is None
-    assert read.read(forms.answer_arrow(answer)).cost is None
+    assert strict(documents.answer_json(answer))["cost"] is None
+    assert read.read(documents.answer_arrow(answer)).cost is None
 
 
 @given(
@@ -139,14 +139,14 @@ def test_what_the_client_reads_is_what_the_service_wrote(
     noisy = set(data.draw(st.lists(st.sampled_from(names))))
     errors = pa.table({name: pa.array(data.draw(floats), pa.float64()) for name in names if name in noisy})
     answer = an_answer(table, errors, noisy)
-    back = read.read(forms.answer_arrow(answer))
+    back = read.read(documents.answer_arrow(answer))
     assert back.table.equals(table)
     assert set(back.half_widths.column_names) == noisy
     assert all(back.half_widths[name].equals(errors[name]) for name in noisy)
     assert back.cost is not None
     assert back.cost.delta == COST.delta
     assert back.budgets[0].epsilon_left == STATE.epsilon_left
-    strict(forms.answer_json(answer))
+    strict(documents.answer_json(answer))
 
 
 @pytest.mark.parametrize("junk", [b"", b"<html>", b"\xff\xff\xff\xff\x00\x00\x00\x00", b"\xff" * 100])
