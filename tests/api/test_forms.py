@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from sandbox.api import forms
 from sandbox.client import answer as read
 from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Note, Share
 from sandbox.service import documents
