@@ -316,7 +316,7 @@ class Lowering:
         except (ValueError, InvalidOperation):
             pass
         kind = like.kind.value if like.kind else "value"
-        raise self.type_error(literal, f"is not a {kind}")
+        raise self.type_error(literal, f"is not {'an' if kind == 'integer' else 'a'} {kind}")
 
     # -- refusals ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ Rules
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,7 +99,7 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
                 "A SELECT in the place of a value or condition is not supported.",
                 "Put it into FROM and join its answer.",
             )
-        case exp.Subquery() | exp.CTE() if not isinstance(node.this, exp.Select):
+        case exp.Subquery() | exp.CTE() if not isinstance(node.this, exp.Select | exp.SetOperation):
             return (
                 "Brackets in FROM and WITH hold one SELECT and nothing else.",
                 "Take the extra brackets away.",
@@ -150,16 +151,28 @@ def _check_size(tree: exp.Expr) -> None:
 
 
 def _syntax(error: ParseError | TokenError) -> SandboxError:
+    """The refusal of what is not SQL; sqlglot's own words only where they are about the text."""
     details = getattr(error, "errors", None) or [{}]
     first = details[0]
     place = None
     if first.get("line"):
-        place = Place(int(first["line"]), int(first.get("col") or 1), str(first.get("highlight") or ""))
-    what = str(first.get("description") or "The text is not SQL.").split("\n")[0]
+        text = str(first.get("highlight") or "")
+        place = Place(int(first["line"]), max(1, int(first.get("col") or 1) - max(0, len(text) - 1)), text)
+    said = str(first.get("description") or "").split("\n")[0]
+    if isinstance(error, TokenError):
+        what = "a quotation mark or a comment is not closed."
+    elif said.startswith("Required keyword") or "SENTINEL" in said:
+        what = "something is missing here."
+    elif said.startswith("Expecting ") and "<" not in said:
+        what = f"{said.removeprefix('Expecting ').rstrip('.')} is expected here."
+    elif "number of provided arguments" in said:
+        what = "this function takes fewer arguments."
+    else:
+        what = "this could not be read."
     return SandboxError(
         ErrorCode.SQL_SYNTAX,
         f"The question is not valid SQL: {what}",
-        "Check spelling and brackets.",
+        "Check spelling, brackets and quotation marks.",
         place=place,
     )
 
