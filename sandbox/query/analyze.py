@@ -23,6 +23,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
+from sandbox.query.growth import check_parts
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.private import aggregate
@@ -122,6 +123,7 @@ class _Walk:
         for cte in with_.expressions if with_ else ():
             ctes[cte.alias] = _Named(cte.this, dict(ctes))
         sources = {s.alias_or_name: self._source(s, select, ctes) for s in sources_of(select)}
+        check_parts(s.tree for s in sources.values())
         below = {a: s for a, s in sources.items() if isinstance(s, Rows | Open)}
         if not any(isinstance(s, Rows) for s in sources.values()):
             public = {a: s for a, s in sources.items() if isinstance(s, Public)}

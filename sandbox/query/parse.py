@@ -9,7 +9,6 @@ Rules
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,7 +64,7 @@ def parse(sql: str, max_bytes: int) -> Parsed:
             "Ask one SELECT at a time.",
         )
     tree = statements[0]
-    _check_size(tree)
+    check_size(tree)
     if not isinstance(tree, exp.Select):
         raise SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
@@ -132,8 +131,13 @@ def _whole_number(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
 
 
-def _check_size(tree: exp.Expr) -> None:
-    """Refuse trees that later recursive steps could not walk."""
+def check_size(tree: exp.Expr) -> None:
+    """Refuse trees that later recursive steps could not walk.
+
+    Raises:
+        SandboxError: `sql-too-large`.
+
+    """
     count = 0
     level: list[exp.Expr] = [tree]
     for _ in range(MAX_DEPTH):

@@ -24,7 +24,8 @@ from sqlglot.schema import MappingSchema
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.decide import Usage
 from sandbox.policy.types import Kind, Policy, TablePolicy, Use
-from sandbox.query.parse import DIALECT, Parsed, place_of
+from sandbox.query.growth import check_aliases
+from sandbox.query.parse import DIALECT, Parsed, check_size, place_of
 from sandbox.query.usages import TableKey, collect
 from sandbox.query.vocabulary import has_aggregate, sources_of
 
@@ -82,7 +83,7 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
     """Names to columns.
 
     Raises:
-        SandboxError: `sql-name-unknown`, `sql-name-ambiguous`, `sql-unsupported`.
+        SandboxError: `sql-name-unknown`, `sql-name-ambiguous`, `sql-unsupported`, `sql-too-large`.
 
     """
     tree = parsed.tree.copy()
@@ -91,12 +92,14 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
     _refuse_twin_tables(tree, parsed.sql)
     written = _name_outputs(tree)
     _expand_distinct(tree)
+    check_aliases(tree)
     try:
         qualified = qualify(tree, schema=_schema(shown), dialect=DIALECT, validate_qualify_columns=True)
     except (SqlglotError, RecursionError) as error:
         raise _unknown_name(error, parsed, shown) from None
     if not isinstance(qualified, exp.Select):
         raise SandboxError(ErrorCode.SQL_UNSUPPORTED, "A question is one SELECT.", "Write SELECT … FROM ….")
+    check_size(qualified)
     _refuse_twin_columns(qualified, parsed.sql)
     _refuse_correlation(qualified, parsed.sql)
     usages = collect(qualified, shown.tables, parsed.sql)

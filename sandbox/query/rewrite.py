@@ -19,6 +19,7 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.policy.types import Kind, Scalar
 from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Key, Measure, Measures
+from sandbox.query.growth import check_expanded
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.typed import cast, decimal_type, held
@@ -47,6 +48,8 @@ class Rewritten:
 def rewrite(analyzed: Analyzed) -> Rewritten:
     """Boundaries to SELECTs; `fingerprint` names the normalised question (the same for the same meaning)."""
     exact = tuple(Exact(b, bounded_select(b)) for b in analyzed.boundaries)
+    for tree in (*(e.tree for e in exact), analyzed.post):
+        check_expanded(tree)
     parts = [e.tree.sql(DIALECT) + repr((e.boundary.floor, e.boundary.groups)) for e in exact]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
     parts.append(analyzed.post.sql(DIALECT))

@@ -1,0 +1,106 @@
+"""How large a question really is: a name stands for an expression, and naming it twice doubles it.
+
+`SELECT a + a AS b, b + b AS c, …`, subqueries that repeat the column of the one before, and CTEs that join
+the one before with itself grow a short text to any size: the name resolver writes expressions out, and so
+does the engine's optimizer, which no interrupt stops. So sizes are computed before anything is written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.vocabulary import has_aggregate, sources_of
+
+MOST_PARTS = 20_000
+_CLAUSES = ("where", "group", "having", "order")
+
+Sizes = Mapping[str, int]
+
+
+def check_aliases(tree: exp.Expr) -> None:
+    """Refuse SELECT lists whose columns, built on one another by name, would grow too large.
+
+    Raises:
+        SandboxError: `sql-too-large`.
+
+    """
+    for select in tree.find_all(exp.Select):
+        known: dict[str, int] = {}
+        for item in select.expressions:
+            size = _size(item, partial(_alias_size, known))
+            known[item.alias_or_name.lower()] = size
+            _check(size)
+        clauses = [part for name in _CLAUSES if (part := select.args.get(name)) is not None]
+        _check(sum(known.values()) + sum(_size(part, partial(_alias_size, known)) for part in clauses))
+
+
+def check_parts(trees: Iterable[exp.Expr]) -> None:
+    """Refuse trees that have too many parts together.
+
+    Raises:
+        SandboxError: `sql-too-large`.
+
+    """
+    _check(sum(1 for tree in trees for _ in tree.walk()))
+
+
+def check_expanded(tree: exp.Select) -> None:
+    """Refuse a SELECT one of whose expressions is too large once columns of subqueries are written out.
+
+    Raises:
+        SandboxError: `sql-too-large`.
+
+    """
+    _outputs(tree)
+
+
+def _outputs(select: exp.Select) -> Sizes:
+    """Size of each output, written out down to stored columns."""
+    sources: dict[str, Sizes] = {}
+    for source in sources_of(select):
+        inner = source.this if isinstance(source, exp.Subquery) else None
+        sources[source.alias_or_name] = _outputs(inner) if isinstance(inner, exp.Select) else {}
+
+    def stands_for(column: exp.Column) -> int:
+        if column.table:
+            return sources.get(column.table, {}).get(column.name, 1)
+        return max((sizes.get(column.name, 1) for sizes in sources.values()), default=1)
+
+    outputs_of = {item.alias_or_name: item for item in select.expressions}
+    outputs = {name: _size(item, stands_for) for name, item in outputs_of.items()}
+    joins = select.args.get("joins") or []
+    parts = [*(j.args.get("on") for j in joins), *(select.args.get(p) for p in (*_CLAUSES, "qualify"))]
+    for size in (*outputs.values(), *(_size(p, stands_for) for p in parts if p is not None)):
+        _check(size)
+    # What is aggregated is computed once: nothing writes it out again.
+    return {name: 1 if has_aggregate(outputs_of[name]) else size for name, size in outputs.items()}
+
+
+def _alias_size(known: Sizes, column: exp.Column) -> int:
+    return 1 if column.table else known.get(column.name.lower(), 1)
+
+
+def _size(node: exp.Expr, stands_for: Callable[[exp.Column], int]) -> int:
+    """Parts of `node` with every column as large as what it stands for."""
+    size = 0
+    for part in node.walk(prune=lambda n: isinstance(n, exp.Select | exp.Column)):
+        if isinstance(part, exp.Column):
+            size += stands_for(part)
+        elif isinstance(part, exp.Select):
+            size += sum(_outputs(part).values())
+        else:
+            size += 1
+    return size
+
+
+def _check(size: int) -> None:
+    if size > MOST_PARTS:
+        raise SandboxError(
+            ErrorCode.SQL_TOO_LARGE,
+            f"The question grows beyond {MOST_PARTS:,} parts: its names stand for too much.",
+            "Name fewer computed columns in one another, or split it into several questions.",
+        )
