@@ -18,7 +18,7 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from sandbox.errors import ErrorCode, Place, SandboxError
 from sandbox.query.tokens import check_tokens
-from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, spoken_name, strange_part
+from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, needed, spoken_name, strange_part
 
 DIALECT = "duckdb"
 MAX_NODES = 5_000
@@ -124,6 +124,8 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
             return ("The size of a type is a whole number.", "Write DECIMAL(12, 2).")
         case exp.Count() if node.this is None or node.expressions:
             return ("COUNT takes one column, or *.", "Write COUNT(*) or COUNT(x).")
+        case exp.Func() if any(node.args.get(name) is None for name in needed(node)):
+            return (f"{spoken_name(node)} lacks an argument.", "Write it with all of its arguments.")
     return None
 
 

@@ -105,6 +105,9 @@ PARTS: dict[type, frozenset[str]] = {
     exp.Ceil: frozenset({"this"}),
     exp.Floor: frozenset({"this"}),
     exp.Length: frozenset({"this"}),
+    exp.Min: frozenset({"this"}),
+    exp.Max: frozenset({"this"}),
+    exp.CountIf: frozenset({"this"}),
 }
 
 _INSTEAD: dict[str, str] = {
@@ -164,6 +167,15 @@ def instead_of(node: exp.Expr) -> str:
         names = sorted(t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func))
         return "Supported functions: " + ", ".join(names) + "."
     return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
+
+
+def needed(node: exp.Func) -> tuple[str, ...]:
+    """Arguments without which a function of the vocabulary means nothing; the parser lets some go missing."""
+    if isinstance(node, exp.Case | exp.Concat):
+        return ()
+    if isinstance(node, exp.RegrSlope | exp.RegrIntercept):
+        return ("this", "expression")
+    return ("this", "start") if isinstance(node, exp.Substring) else ("this",)
 
 
 def strange_part(node: exp.Expr) -> str | None:
