@@ -21,6 +21,10 @@ from sandbox.policy.types import ColumnPolicy, Kind, RowRule, Scalar, TablePolic
 from sandbox.query.typed import Typed, cast, decimal_type
 
 MOST_PUBLIC_KEYS = 1_000
+_CALENDAR = {
+    Kind.DATE: ("0001-01-01", "9999-12-31"),
+    Kind.TIMESTAMP: ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,15 @@ def literal(value: Scalar, policy: ColumnPolicy) -> exp.Expr:
 
 
 def shown(name: str, policy: ColumnPolicy) -> exp.Expr:
-    """The raw column behind its mask; total for every stored value."""
+    """The raw column behind its mask; total for every stored value.
+
+    Days and times outside the years 1 to 9999 are NULL: on the outermost ones DuckDB's date functions raise,
+    and writing one as text even stops the whole engine.
+    """
     raw: exp.Expr = column(name)
+    if policy.type in _CALENDAR:
+        first, last = (cast(exp.Literal.string(end), policy.type.value) for end in _CALENDAR[policy.type])
+        raw = exp.Case(ifs=[exp.If(this=exp.Between(this=raw, low=first, high=last), true=raw.copy())])
     mask = policy.shown_as
     if mask is None:
         return raw
