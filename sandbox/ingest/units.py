@@ -48,17 +48,19 @@ class UnitHash:
 
     def _numbers(self, texts: list[bytes | None]) -> Int64s:
         numbers = list(map(self._known.get, texts))
-        fresh: dict[bytes | None, int] = {}
-        for place, number in enumerate(numbers):
-            if number is None:
-                text = texts[place]
-                numbers[place] = fresh[text] = NO_UNIT if text is None else self._number(text)
-        if len(self._known) + len(fresh) > _KNOWN:
-            self._known.clear()
-        self._known.update(fresh)
+        if None in numbers:
+            fresh = {text: self._number(text) for text in texts if text not in self._known}
+            numbers = [
+                fresh[text] if number is None else number for text, number in zip(texts, numbers, strict=True)
+            ]
+            if len(self._known) + len(fresh) > _KNOWN:
+                self._known.clear()
+            self._known.update(fresh)
         return np.array(numbers, np.int64)
 
-    def _number(self, text: bytes) -> int:
+    def _number(self, text: bytes | None) -> int:
+        if text is None:
+            return NO_UNIT
         keyed = self._keyed.copy()
         keyed.update(text)
         return int.from_bytes(keyed.digest(), "little") & _POSITIVE or 1
