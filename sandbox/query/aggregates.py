@@ -17,7 +17,7 @@ from sqlglot import exp
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.arithmetic import multiply
-from sandbox.query.boundary import Measure, Measuring, centre
+from sandbox.query.boundary import Measure, Measuring, Weight, centre
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.relations import column
 from sandbox.query.scopes import Scope
@@ -169,7 +169,7 @@ class Aggregates:
         return self._double(measure)
 
     def _count_of(self, t: Typed, text: str) -> exp.Expr:
-        return cast(self._column(self.measuring.count_values(t, text)), "DOUBLE")
+        return cast(self._column(self.measuring.count_values(t, text, Weight.DIVISOR)), "DOUBLE")
 
     def _column(self, measure: Measure) -> exp.Column:
         return column(measure.name, self.name)

@@ -1,8 +1,8 @@
 """Step 6, price: split the question's epsilon over what it measures, and choose the noise.
 
 Rules
-- Epsilon is for the whole question. Its noisy vectors share it equally: with one scale-free error per
-  vector to keep small, equal shares make the worst of them least.
+- Epsilon is for the whole question. Its noisy vectors share it by weight (`boundary.Weight`): numbers
+  that are shown equally, a count that only divides or decides less.
 - Laplace or Gaussian for the whole question: the one with the smaller error (geometric mean of the
   vectors' half-widths) by which no account goes down by more than the epsilon that was asked.
 - A Gaussian question at epsilon E spends the rho that alone would convert to E at the accounts' delta.
@@ -11,7 +11,7 @@ Rules
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -110,24 +110,32 @@ class _Candidate:
 def _candidates(
     boundaries: Sequence[Boundary], epsilon: Decimal, delta: Decimal, accounts: Sequence[Account]
 ) -> list[_Candidate]:
-    parts = sum(len(b.measures) for b in boundaries)
-    share = _down(epsilon / parts)
-    found = [_candidate(boundaries, share, delta, lambda b, m: laplace_for(b.sensitivity(m), share))]
+    whole = sum(m.weight.value for b in boundaries for m in b.measures)
+
+    def part(amount: Decimal, m: Measure) -> Decimal:
+        return _down(amount * m.weight.value / whole)
+
+    def laplace(b: Boundary, m: Measure) -> Mechanism:
+        return laplace_for(b.sensitivity(m), part(epsilon, m))
+
+    found = [_candidate(boundaries, delta, laplace, lambda m: part(epsilon, m))]
     least = min(a.limit.delta for a in accounts)
-    if least > 0:
-        rho = epsilon_to_rho(epsilon, conversion_delta(least))
-        rho_share = _down(rho / parts)
-        if rho_share > 0:
-            found.append(
-                _candidate(boundaries, share, delta, lambda b, m: gaussian_for(b.sensitivity(m), rho_share))
-            )
+    rho = epsilon_to_rho(epsilon, conversion_delta(least)) if least > 0 else Decimal(0)
+    if all(part(rho, m) > 0 for b in boundaries for m in b.measures):
+
+        def gaussian(b: Boundary, m: Measure) -> Mechanism:
+            return gaussian_for(b.sensitivity(m), part(rho, m))
+
+        found.append(_candidate(boundaries, delta, gaussian, lambda m: part(epsilon, m)))
     return found
 
 
 def _candidate(
-    boundaries: Sequence[Boundary], share: Decimal, delta: Decimal, noise_for: object
+    boundaries: Sequence[Boundary],
+    delta: Decimal,
+    noise_for: Callable[[Boundary, Measure], Mechanism],
+    share_of: Callable[[Measure], Decimal],
 ) -> _Candidate:
-    assert callable(noise_for)  # noqa: S101
     selecting = sum(b.selects for b in boundaries)
     pure: Decimal | None = Decimal(0)
     rho = Decimal(0)
@@ -136,7 +144,7 @@ def _candidate(
     for b in boundaries:
         noises = []
         for m in b.measures:
-            mechanism: Mechanism = noise_for(b, m)
+            mechanism = noise_for(b, m)
             sensitivity = b.sensitivity(m)
             loss = (
                 mechanism.loss(sensitivity.l1)
@@ -147,7 +155,7 @@ def _candidate(
             rho += loss.rho
             width = mechanism.half_width()
             logs.append(math.log(max(width, 0.5)))
-            noises.append(Noise(m, mechanism, share, width))
+            noises.append(Noise(m, mechanism, share_of(m), width))
         cut = 0
         if b.selects:
             units = next(n for n in noises if n.measure is b.units)

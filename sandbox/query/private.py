@@ -8,7 +8,7 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.aggregates import Aggregates
-from sandbox.query.boundary import Boundary, Key, Measuring, key_domain
+from sandbox.query.boundary import Boundary, Key, Measuring, Weight, key_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
 from sandbox.query.relations import Public, column, result_table
@@ -47,7 +47,9 @@ def aggregate(
         ]
     ).from_(result_table(name), copy=False)
     outputs.finish(select, post)
-    if (keys and (domain is None or floor > 0)) or not measuring.measures:
+    if keys and (domain is None or floor > 0):
+        measuring.units(Weight.SELECTS if domain is None else Weight.FLOOR)
+    if not measuring.measures:
         measuring.units()
     boundary = Boundary(
         name=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
 
@@ -114,7 +115,8 @@ class FileWriter:
     def abandon(self) -> None:
         """Let go of the file; the caller removes its folder."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk refuses what is still buffered; it is not wanted any more
+                self._file.close()
 
     def _prove_every_column_encrypted(self) -> None:
         # PyArrow writes a column in plaintext, without a word, when its name is not matched.
