@@ -17,7 +17,11 @@ class Settings(BaseSettings):
     passphrase: SecretStr | None = Field(None, description="Passphrase of the keyring (prefer a file).")
     passphrase_file: Path | None = Field(None, description="File, mode 0600, that holds the passphrase.")
     hot_store_mb: int = Field(2048, ge=16, description="Memory for decrypted columns, in MiB.")
-    engine_memory_mb: int = Field(4096, ge=64, description="Memory for running questions, on top of the hot store, in MiB; it never spills.")
+    engine_memory_mb: int = Field(
+        4096,
+        ge=64,
+        description="Memory for running questions, on top of the hot store, in MiB; it never spills.",
+    )
     engine_threads: int = Field(0, ge=0, description="Engine threads; 0 means one per core.")
     question_seconds: float = Field(60.0, gt=0, description="Longest time one question may run, in seconds.")
     question_bytes: int = Field(65_536, ge=1024, description="Longest SQL text, in bytes.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
@@ -14,6 +16,8 @@ from sandbox.query.public import Scalar
 from sandbox.query.relations import Public, column, result_table
 from sandbox.query.scopes import Scope
 from sandbox.query.vocabulary import AGGREGATES
+
+MOST_NUMBERS = 2_000_000
 
 
 def aggregate(
@@ -51,6 +55,7 @@ def aggregate(
         measuring.units(Weight.SELECTS if domain is None else Weight.FLOOR)
     if not measuring.measures:
         measuring.units()
+    _check_numbers(domain, measuring, sql, select)
     boundary = Boundary(
         name=name,
         rows=_row_level(select, scope, keys, measuring),
@@ -64,6 +69,20 @@ def aggregate(
         unit=scope.unit,
     )
     return boundary, Public(post, tuple(p.alias_or_name for p in select.selects))
+
+
+def _check_numbers(
+    domain: tuple[tuple[object, ...], ...] | None, measuring: Measuring, sql: str, select: exp.Select
+) -> None:
+    """Refuse more noisy numbers, one for each public group and measure, than are drawn in reasonable time."""
+    numbers = len(measuring.measures) * math.prod(len(values) for values in domain or ())
+    if numbers > MOST_NUMBERS:
+        raise SandboxError(
+            ErrorCode.SQL_TOO_LARGE,
+            f"The question asks for {numbers:,} noisy numbers; at most {MOST_NUMBERS:,} are drawn at once.",
+            "Group by fewer columns, or ask for fewer aggregates.",
+            place=place_of(select.args["group"], sql) if select.args.get("group") else None,
+        )
 
 
 def _key(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:

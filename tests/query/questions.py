@@ -118,6 +118,8 @@ def questions(draw: st.DrawFn) -> str:
             )
         ),
     }[shape]
+    if source.startswith("visits") or "LEFT JOIN visits" in source:
+        unit = "pid" if source.startswith("visits") else "id"
     conditions = draw(st.lists(st.sampled_from(tests), max_size=2))
     group = draw(st.lists(st.sampled_from(keys), max_size=2, unique=True))
     aggregates = []
