@@ -24,6 +24,7 @@ from sandbox.query.typed import (
     double_span,
     operand,
     overflow,
+    tightened,
 )
 
 Interval = tuple[Decimal, Decimal]
@@ -47,24 +48,36 @@ def _double(a: Typed, b: Typed, tree: exp.Expr, span: Interval | None) -> Typed:
     return _join(a, b, tree, span, kind=Kind.DOUBLE, bounded=False, near=span is not None)
 
 
-def _exact(
-    node: Callable[..., exp.Expr], a: Typed, b: Typed, span: Interval, scale: int, width: int
-) -> Typed:
-    """An exact operation whose natural DECIMAL type is (width, scale)."""
+def _exact(node: Callable[..., exp.Expr], a: Typed, b: Typed, span: Interval, scale: int) -> Typed:
+    """An exact operation on DECIMALs, in 64 bits where the bounds allow it, else in 128."""
     if max(abs(span[0]), abs(span[1])) * Decimal(10) ** scale >= Decimal(10) ** MAX_WIDTH:
         raise overflow()
+    tight = digits(span[0], span[1], scale)
+    width = _natural_width(node, a, b, scale)
+    both_native = a.width <= NATIVE_WIDTH and b.width <= NATIVE_WIDTH
+    if node is exp.Mul and both_native and width > NATIVE_WIDTH >= tight and scale < NATIVE_WIDTH:
+        width = NATIVE_WIDTH
     left, right = a.sql, b.sql
-    if width > NATIVE_WIDTH and a.width <= NATIVE_WIDTH and b.width <= NATIVE_WIDTH:
-        grown = NATIVE_WIDTH + 1
-        width += grown - a.width
-        left = cast(left, decimal_type(grown, a.scale))
+    if width > NATIVE_WIDTH:
+        a, b = tightened(a), tightened(b)
+        left, right, width = a.sql, b.sql, _natural_width(node, a, b, scale)
+        if width > NATIVE_WIDTH and a.width <= NATIVE_WIDTH and b.width <= NATIVE_WIDTH:
+            grown = NATIVE_WIDTH + 1
+            width += grown - a.width
+            left = cast(left, decimal_type(grown, a.scale))
     if width > MAX_WIDTH:
         raise overflow()
     tree: exp.Expr = node(this=operand(left), expression=operand(right))
-    tight = digits(span[0], span[1], scale)
     if tight <= NATIVE_WIDTH < width:
         tree, width = cast(tree, decimal_type(tight, scale)), tight
     return _join(a, b, tree, span, kind=Kind.DECIMAL, scale=scale, width=width)
+
+
+def _natural_width(node: Callable[..., exp.Expr], a: Typed, b: Typed, scale: int) -> int:
+    """Digits of the DECIMAL that an operation gives, before any cap."""
+    if node is exp.Mul:
+        return a.width + b.width
+    return max(a.width - a.scale, b.width - b.scale) + scale + 1
 
 
 def _ends(op: Callable[[Decimal, Decimal], Decimal], a: Typed, b: Typed) -> Interval | None:
@@ -91,9 +104,8 @@ def _binary(
         return _join(a, b, tree, span, kind=Kind.INTEGER)
     a, b = as_decimal(a), as_decimal(b)
     if node is exp.Mul:
-        return _exact(node, a, b, span, a.scale + b.scale, a.width + b.width)
-    scale = max(a.scale, b.scale)
-    return _exact(node, a, b, span, scale, max(a.width - a.scale, b.width - b.scale) + scale + 1)
+        return _exact(node, a, b, span, a.scale + b.scale)
+    return _exact(node, a, b, span, max(a.scale, b.scale))
 
 
 def _soft_clamp(t: Typed) -> Typed:

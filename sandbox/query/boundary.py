@@ -18,7 +18,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
 from sandbox.privacy.calibrate import Sensitivity
 from sandbox.query.arithmetic import subtract
-from sandbox.query.typed import Typed, as_double, cast, clamped, number_literal
+from sandbox.query.typed import NATIVE_WIDTH, Typed, as_double, cast, clamped, digits, number_literal
 
 MOST_KEY_COMBINATIONS = 1_000_000
 MOST_ROWS = 2**40  # of one table; bounds the exact sums
@@ -69,6 +69,8 @@ class Measure:
         low, high: clamp of one unit's part in one group, in integer units.
         label: how it reads to a person.
         weight: its part of the price, relative to the others'.
+        decimals: decimals of that column, at least `scale`.
+        middle: what is still to be taken from each of its values, with as many decimals.
 
     """
 
@@ -82,6 +84,8 @@ class Measure:
     high: int
     label: str
     weight: Weight
+    decimals: int = 0
+    middle: Decimal = Decimal(0)
 
     @property
     def most(self) -> int:
@@ -193,8 +197,7 @@ class Measuring:
         step = Decimal(10) ** scale
         low = int((least * step).to_integral_value("ROUND_FLOOR"))
         high = int((most * step).to_integral_value("ROUND_CEILING"))
-        size = max(abs(bounded.low), abs(bounded.high)) * Decimal(10) ** bounded.scale
-        if max(-low, high) >= MOST_PER_UNIT or size * MOST_ROWS >= Decimal(10) ** 37:
+        if max(-low, high) >= MOST_PER_UNIT or not _summable(bounded):
             raise SandboxError(
                 ErrorCode.OVERFLOW_POSSIBLE,
                 f"Sums of {text} could exceed what exact arithmetic holds, within the public bounds.",
@@ -203,7 +206,13 @@ class Measuring:
         tree = bounded.sql if bounded.kind is not Kind.DOUBLE else to_units(bounded, scale)
         kind = Measures.AVERAGED_SUM if averaged else Measures.SUM
         label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
-        measure = self._measure(kind, self._argument(tree), decimal, scale, low, high, label, Weight.SHOWN)
+        later = Decimal(0)
+        if centred and not self.once and _separable(t, middle):
+            tree, later = clamped(t).sql, middle
+        decimals = bounded.scale if decimal else scale
+        measure = self._measure(
+            kind, self._argument(tree), decimal, scale, low, high, label, Weight.SHOWN, decimals, later
+        )
         return measure, middle, t.low, t.high
 
     def _argument(self, tree: exp.Expr) -> str:
@@ -223,14 +232,18 @@ class Measuring:
         high: int,
         label: str,
         weight: Weight,
+        decimals: int = 0,
+        middle: Decimal = Decimal(0),
     ) -> Measure:
         for i, known in enumerate(self.measures):
-            if known.kind is kind and known.argument == argument:
+            if known.kind is kind and known.argument == argument and known.middle == middle:
                 if weight.value > known.weight.value:
                     self.measures[i] = replace(known, weight=weight)
                 return self.measures[i]
-        name = f"m{len(self.measures)}"
-        measure = Measure(name, kind, argument, decimal, scale, self.per_group, low, high, label, weight)
+        name, rows = f"m{len(self.measures)}", self.per_group
+        measure = Measure(
+            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle
+        )
         self.measures.append(measure)
         return measure
 
@@ -252,6 +265,21 @@ def fixed_point(t: Typed, most: Decimal) -> int:
     while scale > 0 and most * Decimal(10) ** scale >= FINE:
         scale -= 1
     return scale
+
+
+def _separable(t: Typed, middle: Decimal) -> bool:
+    """Whether one unit's sum of x - c is made of its sum of x and its count, which SUM and COUNT share.
+
+    It is the same number, exactly, as long as 128 bits hold the parts.
+    """
+    return t.exact and _summable(t) and digits(middle, middle, t.scale) <= NATIVE_WIDTH
+
+
+def _summable(t: Typed) -> bool:
+    """Whether 128 bits hold the sum of any table's values of `t`, which has bounds."""
+    assert t.low is not None  # noqa: S101 -- callers refuse unbounded values
+    assert t.high is not None  # noqa: S101
+    return max(abs(t.low), abs(t.high)) * Decimal(10) ** t.scale * MOST_ROWS < Decimal(10) ** 37
 
 
 def to_units(t: Typed, scale: int) -> exp.Expr:

@@ -6,8 +6,9 @@ exact arithmetic cannot overflow; where it cannot be proved, the question is ref
 
 Numbers
 - `integer` is BIGINT and stays within ±2**62. `decimal` is DECIMAL(width, scale), width <= 38.
-- DuckDB types DECIMAL arithmetic by the operands' widths, but caps the width at 18 (and then checks
-  for overflow at run time) when both fit 64 bits; a wide result is forced to 128 bits by a cast first.
+- DuckDB types DECIMAL arithmetic by the operands' widths, but caps a product's width at 18 (and then
+  checks for overflow at run time) when both factors fit 64 bits. Where the bounds prove that 18 digits
+  hold the product, that is what is wanted; else the product is forced to 128 bits by a cast first.
 """
 
 from __future__ import annotations
@@ -174,9 +175,22 @@ def clamped(t: Typed) -> Typed:
     )
     width = t.width
     if t.kind is Kind.DECIMAL:
-        width = min(t.width, digits(t.low, t.high, t.scale))
-        tree = cast(tree, decimal_type(width, t.scale))
+        tight = digits(t.low, t.high, t.scale)
+        width = max(t.width, tight)
+        if width > NATIVE_WIDTH:  # else: a cast takes longer than the CASE
+            width = min(t.width, tight)
+            tree = cast(tree, decimal_type(width, t.scale))
     return replace(t, sql=tree, width=width, bounded=True, near=False)
+
+
+def tightened(t: Typed) -> Typed:
+    """An exact, bounded number; a DECIMAL in the least width that holds its bounds."""
+    assert t.low is not None  # noqa: S101 -- callers clamp first
+    assert t.high is not None  # noqa: S101
+    width = digits(t.low, t.high, t.scale)
+    if t.kind is not Kind.DECIMAL or width >= t.width:
+        return t
+    return replace(t, sql=cast(t.sql, decimal_type(width, t.scale)), width=width)
 
 
 def _bound(t: Typed, value: Decimal) -> exp.Expr:
