@@ -174,20 +174,21 @@ class _Walk:
         self,
         node: exp.In,
         lookup: Callable[[exp.Column], Typed],
-        unit: exp.Column,
+        unit: str,
         ctes: Mapping[str, _Named],
     ) -> Typed:
-        """`x IN (SELECT y …)` on protected rows: within the unit, or among public values of an open table."""
+        """`x IN (SELECT y …)` on protected rows, where both are the unit: whether it has such a row."""
         inner = self.select(node.args["query"].this, ctes)
         outputs = node.args["query"].this.selects
         if len(outputs) == 1 and isinstance(node.this, exp.Column):
             mine, name = lookup(node.this), outputs[0].alias_or_name
-            if isinstance(inner, Rows) and mine.links & inner.columns[name].links:
+            linked = isinstance(inner, Rows) and bool(mine.links & inner.columns[name].links)
+            if isinstance(inner, Rows) and linked and inner.unit == unit:
                 own = exp.Select(expressions=[column(UNIT_COLUMN)])
                 own = own.from_(
                     exp.Subquery(this=inner.tree, alias=exp.TableAlias(this=exp.to_identifier("s")))
                 )
-                tree = exp.In(this=unit.copy(), query=exp.Subquery(this=own))
+                tree = exp.In(this=column(UNIT_COLUMN, node.this.table), query=exp.Subquery(this=own))
                 return Typed(tree, Kind.BOOLEAN, keys=(False, True), nullable=False, unit_level=True)
         raise SandboxError(
             ErrorCode.SQL_JOIN,
@@ -237,7 +238,8 @@ class _Walk:
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
             return Open(tree, columns, stored, typed)
         links = {n: links_of(visible.tables, key, n) for n in names}
-        return protected_table(dataset, table, policy, links, wanted)
+        joins = self.authorized.resolved.tree.find(exp.Join) is not None
+        return protected_table(dataset, table, policy, links, wanted, joins=joins)
 
     def _floor(self) -> int:
         policies = self.authorized.resolved.visible.datasets

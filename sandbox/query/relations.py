@@ -1,8 +1,10 @@
 """What stands in a FROM clause: protected rows, or public rows (open tables and noisy answers).
 
 A protected base table becomes `SELECT __unit, <shown columns> FROM <relation> WHERE <row rules>`:
-row filters and masks apply before anything that the question says (design rule), and a table of at
-most one row per unit keeps only the row of rank 0.
+row filters and masks apply before anything that the question says (design rule). A table of at most one
+row per unit keeps only the row of rank 0; in a question that joins, every table keeps only as many rows of
+a unit as its policy bounds, by their random rank: else one unit's rows, multiplied by one another, could
+take all the time there is, and the failure would tell of that unit.
 """
 
 from __future__ import annotations
@@ -196,9 +198,17 @@ def facts(policy: ColumnPolicy, links: frozenset[str], *, unit_level: bool) -> T
 
 
 def protected_table(
-    dataset: str, table: str, policy: TablePolicy, links: Mapping[str, frozenset[str]], wanted: frozenset[str]
+    dataset: str,
+    table: str,
+    policy: TablePolicy,
+    links: Mapping[str, frozenset[str]],
+    wanted: frozenset[str],
+    *,
+    joins: bool,
 ) -> Rows:
     """The base relation of a protected table with the `wanted` columns (true names).
+
+    `joins`: whether the question joins anything.
 
     Raises:
         SandboxError: `bounds-missing` when the policy lacks its unit or bounds (fail closed, I-6).
@@ -214,8 +224,8 @@ def protected_table(
     groups = min(most, policy.bounds.groups_per_unit or most)
     bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1)
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
-    if most == 1:
-        tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(1)))
+    if joins or most == 1:
+        tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))
     tree = _base(dataset, table, policy, wanted, tests)
     tree.select(exp.alias_(column(UNIT_COLUMN), exp.to_identifier(UNIT_COLUMN, quoted=True)), copy=False)
     columns = {

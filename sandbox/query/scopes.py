@@ -22,8 +22,9 @@ from sandbox.query.parse import place_of
 from sandbox.query.relations import Contribution, Open, Rows, column
 from sandbox.query.typed import Typed
 
+MOST_JOINED_ROWS = 1_000_000
 Source = Rows | Open
-SemiJoin = Callable[[exp.In, Callable[[exp.Column], Typed], exp.Column], Typed]
+SemiJoin = Callable[[exp.In, Callable[[exp.Column], Typed], str], Typed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def combine(
         select: qualified.
         sources: by alias, in the order of FROM.
         sql: the question's text, for places.
-        semi_join: lowers `x IN (SELECT …)`, given the condition, the lookup and the scope's `__unit`.
+        semi_join: lowers `x IN (SELECT …)`, given the condition, the lookup and the privacy unit.
 
     Raises:
         SandboxError: `sql-join` when sources are not joined on their unit, or not INNER or LEFT.
@@ -118,9 +119,15 @@ def combine(
             f"The tables protect different units: {', '.join(sorted(units))}.",
             "Join tables of one privacy unit.",
         )
+    unit = next(iter(units))
+
+    def semi_joined(node: exp.In) -> Typed:
+        found = semi_join(node, stored, unit)
+        outer = isinstance(node.this, exp.Column) and node.this.table in left
+        return replace(found, nullable=True, unit_level=False) if outer else found
+
     order = _order(sources, bool(left))
-    anchor = column(UNIT_COLUMN, order[0])
-    lowering = Lowering(lookup, sql, lambda node: semi_join(node, lookup, anchor))
+    lowering = Lowering(lookup, sql, semi_joined)
     _check_connected(select, sources, order[0], stored, sql)
     ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
     joined = []
@@ -141,6 +148,14 @@ def combine(
         else:
             bound = source.bound if bound is None else bound.joined(source.bound)
     assert bound is not None  # noqa: S101
+    if bound.rows > MOST_JOINED_ROWS:
+        raise SandboxError(
+            ErrorCode.SQL_JOIN,
+            f"One {next(iter(units))} may have {bound.rows:,} rows in this join; "
+            f"at most {MOST_JOINED_ROWS:,} are joined.",
+            "Aggregate each table within the unit first: SELECT id, COUNT(*) … GROUP BY id.",
+            place=place_of(select.args["joins"][-1], sql) if select.args.get("joins") else None,
+        )
     return Scope(tuple(joined), lowering, units.pop(), bound, tuple(conditions))
 
 
