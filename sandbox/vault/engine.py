@@ -12,18 +12,16 @@ Rules
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.vault.time_limit import TimeLimits
 
 LOG = logging.getLogger(__name__)
-INTERRUPT_AGAIN_SECONDS = 0.02
 LOCKS: Final = (
     "SET temp_directory = ''",
     "SET autoload_known_extensions = false",
@@ -37,6 +35,9 @@ LOCKS: Final = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+
+
+interrupted_after: Final = TimeLimits().interrupted_after
 
 
 class UnexpectedStatementError(Exception):
@@ -108,23 +109,3 @@ def question_failed(cause: BaseException | None = None) -> SandboxError:
         "The question could not be answered.",
         "It may need more memory or time than the operator allows: ask for fewer groups or columns at once.",
     )
-
-
-@contextmanager
-def interrupted_after(cursor: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    """Interrupt what `cursor` runs in the body when it takes longer than `seconds`."""
-    done = threading.Event()
-
-    def watch() -> None:
-        if not done.wait(seconds):
-            # An interrupt that comes between two stages of a statement is lost: so, again.
-            while not done.wait(INTERRUPT_AGAIN_SECONDS):
-                cursor.interrupt()
-
-    watcher = threading.Thread(target=watch, name="question-time-limit", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
