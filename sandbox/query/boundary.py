@@ -186,7 +186,8 @@ class Measuring:
                 f"{text} has no public bounds, so no noise can be set for it.",
                 "Bound it: SUM(LEAST(GREATEST(x, low), high)); or ask a steward for `between`.",
             )
-        bounded, middle = centre(t) if centred else (clamped(t), Decimal(0))
+        moved, middle = centre(t) if centred else (t, Decimal(0))
+        bounded = clamped(moved)
         assert bounded.low is not None  # noqa: S101 -- clamped
         assert bounded.high is not None  # noqa: S101
         # A unit may have no row in the group (0), or up to `per_group` rows, each within the bounds.
@@ -249,11 +250,11 @@ class Measuring:
 
 
 def centre(t: Typed) -> tuple[Typed, Decimal]:
-    """`t`, held within its bounds, minus the middle of them; and that middle."""
+    """`t` minus the middle of its bounds, and that middle; clamp it before it is summed."""
     assert t.low is not None  # noqa: S101 -- callers refuse unbounded values
     assert t.high is not None  # noqa: S101
     middle = ((t.low + t.high) / 2).quantize(Decimal(10) ** -t.scale, rounding="ROUND_FLOOR")
-    return clamped(subtract(clamped(t), number_literal(middle))), middle
+    return subtract(t, number_literal(middle)), middle
 
 
 def fixed_point(t: Typed, most: Decimal) -> int:

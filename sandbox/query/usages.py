@@ -206,7 +206,8 @@ class _Walk:
         """`x IN (SELECT y …)`: a join on the unit where both are its columns, else a condition."""
         outputs = list(self.select(node.args["query"].this, scope.ctes).values())
         theirs = outputs[0] if len(outputs) == 1 else NOTHING
-        joins = self._links(self._flow(node.this, scope)) & self._links(theirs)
+        mine = replace(self._flow(node.this, scope), outer=False)  # NULL is in no list
+        joins = self._links(mine) & self._links(theirs)
         use = Use.JOIN_ONLY if joins else Use.FILTER
         for origins in (self._value(node.this, scope), *(f.origins for f in outputs)):
             self.use(origins, use, node)
