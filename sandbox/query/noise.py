@@ -57,8 +57,15 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
     for n in priced.noise:
         i = table.schema.get_field_index(n.measure.name)
         column = table.column(i)
-        table = table.set_column(i, n.measure.name, pc.if_else(enough, column, pa.scalar(None, column.type)))
+        table = table.set_column(i, n.measure.name, emptied(column, enough))
     return table
+
+
+def emptied(column: pa.ChunkedArray[Any], kept: pa.BooleanArray) -> pa.Array[Any]:
+    """`column` with NULL where it is not kept, made anew: Arrow leaves the number itself beneath a NULL."""
+    cells = zip(column.to_pylist(), kept.to_pylist(), strict=True)
+    made: pa.Array[Any] = pa.array([cell if keep else None for cell, keep in cells], column.type)
+    return made
 
 
 def whole_units(column: pa.ChunkedArray[Any], measure: Measure) -> pa.Int64Array:
