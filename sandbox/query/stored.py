@@ -60,7 +60,8 @@ def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
         (p := visible.datasets[d].privacy) is not None and p.share_answers
         for d in {k[0] for k in analyzed.tables}
     )
-    whose = "*" if shared else admitted.grant.grant
+    # A grant may be published again for another project, whose own budget has not paid for these answers.
+    whose = ["*"] if shared else [admitted.grant.grant, admitted.grant.project]
     files = [f"{v.id}:{f.digest}" for _, v in sorted(versions.items()) for f in v.files]
     names = list(analyzed.authorized.resolved.output)
     text = json.dumps([priced.rewritten.fingerprint, files, whose, names])
