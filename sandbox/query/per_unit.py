@@ -112,7 +112,8 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     if having is not None:
         tree = tree.where(lowering.boolean(having).sql.copy(), copy=False)
     most = 1 if alone else scope.bound.groups
-    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone))
+    met = 1 if alone else scope.bound.met
+    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met))
 
 
 def _named(tree: exp.Expr, name: str) -> exp.Expr:

@@ -34,12 +34,14 @@ class Contribution:
     """Contribution bounds of one unit to a relation: rows in all, groups, rows in one group.
 
     `once`: the relation itself holds at most one row of each unit, so nothing need be bounded later.
+    `met`: rows of one unit that a join can really meet, whatever is counted of them later.
     """
 
     rows: int
     groups: int
     rows_per_group: int
     once: bool
+    met: int
 
     def joined(self, other: Contribution) -> Contribution:
         """Bounds after joining on the unit: each row of one side meets each of the other."""
@@ -49,6 +51,7 @@ class Contribution:
             min(rows, self.groups * other.groups),
             min(rows, self.rows_per_group * other.rows_per_group),
             self.once and other.once,
+            self.met * other.met,
         )
 
     def fanned_out(self) -> Contribution:
@@ -222,7 +225,7 @@ def protected_table(
         )
     most = policy.bounds.rows_per_unit
     groups = min(most, policy.bounds.groups_per_unit or most)
-    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1)
+    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1, most)
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
     if joins or most == 1:
         tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))

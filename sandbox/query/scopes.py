@@ -148,10 +148,10 @@ def combine(
         else:
             bound = source.bound if bound is None else bound.joined(source.bound)
     assert bound is not None  # noqa: S101
-    if bound.rows > MOST_JOINED_ROWS:
+    if bound.met > MOST_JOINED_ROWS:
         raise SandboxError(
             ErrorCode.SQL_JOIN,
-            f"One {next(iter(units))} may have {bound.rows:,} rows in this join; "
+            f"One {next(iter(units))} may have {bound.met:,} rows in this join; "
             f"at most {MOST_JOINED_ROWS:,} are joined.",
             "Aggregate each table within the unit first: SELECT id, COUNT(*) … GROUP BY id.",
             place=place_of(select.args["joins"][-1], sql) if select.args.get("joins") else None,
