@@ -1,0 +1,29 @@
+"""How large the benchmarks are: whole for people, tiny for the test that they still run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Sizes of one run.
+
+    Attributes:
+        tpch: scale factor of TPC-H.
+        rounds: times that each contestant of a comparison runs, after one round to warm up.
+        loads: the same for whole loads, which take longer.
+        csv_mb: sizes of the generated CSV files whose loads are compared in memory, in MB.
+        questions: that are asked one after the other for a latency.
+
+    """
+
+    tpch: float
+    rounds: int
+    loads: int
+    csv_mb: tuple[int, int]
+    questions: int
+
+
+WHOLE = Scale(tpch=1, rounds=11, loads=3, csv_mb=(250, 1000), questions=200)
+TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2)
