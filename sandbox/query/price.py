@@ -28,6 +28,9 @@ from sandbox.query.rewrite import Rewritten
 
 SELECTION_PARTS = 100
 DEFAULT_PARTS = 10
+# That a question failed, and how long it took, may depend on a row and tells a bit past the noise (see the
+# privacy promise): so no question is nearly free, however much noise it asks for.
+LEAST_EPSILON = Decimal("0.001")
 ROUNDING = Decimal("1e-9")
 
 
@@ -221,12 +224,13 @@ def _epsilon(
     asked: Decimal | None, granted: BudgetBlock, policies: dict[str, tuple[Policy, PrivacyBlock]]
 ) -> Decimal:
     cap = min(p.question.epsilon for _, p in policies.values())
+    least = min(LEAST_EPSILON, cap)
     if asked is None:
-        return max(EPSILON_STEP, _down(min(cap, granted.epsilon / DEFAULT_PARTS)))
-    if not asked.is_finite() or asked < EPSILON_STEP or asked > 1000:
+        return max(least, _down(min(cap, granted.epsilon / DEFAULT_PARTS)))
+    if not asked.is_finite() or asked < least or asked > 1000:
         raise SandboxError(
             ErrorCode.EPSILON_INVALID,
-            f"Epsilon is a number above 0, not {str(asked)[:40]}.",
+            f"Epsilon is a number of at least {least:f}, not {str(asked)[:40]}.",
             "0.1 to 1 is usual; see the price first with --estimate.",
         )
     if asked > cap:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Use
-from sandbox.query import postprocess
+from sandbox.query import postprocess, price
 from sandbox.query.noise import Noised, noisy_table
 from sandbox.query.parse import parse
 from sandbox.query.price import Noise, PricedBoundary
@@ -211,6 +211,17 @@ def test_rows_of_one_unit_cannot_multiply_until_time_ends(make: str) -> None:
     rows = Rows((), tuple(visit(1, 1, f"u{i}") for i in range(60)))
     with engine(rows) as connection:
         quickly(lambda: exact_tables(rewritten(joined(6), WORLD), connection))
+
+
+def test_no_question_is_nearly_free() -> None:
+    """At epsilon 1e-12 a failure, or a long wait, told a bit about a chosen row for nothing."""
+    policies = {"w": (WORLD.policies["w"].content, WORLD.policies["w"].content.privacy)}
+    granted = WORLD.grants["g"].content.budget
+    for asked in ("1e-12", "0.0009", "0", "-1", "NaN", "Infinity", "1001", "1e999999"):
+        with pytest.raises(SandboxError) as refused:
+            price._epsilon(Decimal(asked), granted, policies)  # type: ignore[arg-type]
+        assert refused.value.code is ErrorCode.EPSILON_INVALID
+    assert price._epsilon(Decimal("0.001"), granted, policies) == Decimal("0.001")  # type: ignore[arg-type]
 
 
 # -- the use ladder --------------------------------------------------------------------------------
