@@ -23,6 +23,8 @@ VISIT_KEYS = [
     "date_trunc('year', seen)",
     "level",
 ]
+# Keys of two tables at once: the same for all rows of a unit only if both sides are.
+JOIN_KEYS = ["NULLIF(age, days)", "COALESCE(level > 0, member)", "CASE days WHEN age THEN grp END"]
 PEOPLE_NUMBERS = [
     "age",
     "score",
@@ -96,7 +98,7 @@ def numbers(draw: st.DrawFn, names: list[str], depth: int = 2) -> str:
 def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     """One accepted question; `spread`: with variances and the like, which take long."""
     shape = draw(st.sampled_from(["people", "visits", "join"]))
-    keys = {"people": PEOPLE_KEYS, "visits": VISIT_KEYS, "join": PEOPLE_KEYS + VISIT_KEYS}[shape]
+    keys = {"people": PEOPLE_KEYS, "visits": VISIT_KEYS, "join": PEOPLE_KEYS + VISIT_KEYS + JOIN_KEYS}[shape]
     names = {"people": PEOPLE_NUMBERS, "visits": VISIT_NUMBERS, "join": PEOPLE_NUMBERS + VISIT_NUMBERS}[shape]
     tests = {"people": PEOPLE_TESTS, "visits": VISIT_TESTS, "join": PEOPLE_TESTS + VISIT_TESTS}[shape]
     unit = "id" if shape != "visits" else "pid"
