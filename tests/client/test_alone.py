@@ -40,7 +40,7 @@ print(answer.to_arrow(errors=True).column_names, len(answer._repr_html_()) > 100
 
 
 def test_httpx_and_pyarrow_are_enough() -> None:
-    from sandbox.api.forms import answer_arrow  # noqa: PLC0415  (the service's side, not the client's)
+    from sandbox.service.documents import answer_arrow  # noqa: PLC0415  (the service's side, not the client's)
     from tests.api.test_forms import an_answer, pa  # noqa: PLC0415
 
     stream = answer_arrow(an_answer(pa.table({"n": [7]}), pa.table({"n": [1.5]}), {"n"}))

@@ -15,18 +15,18 @@ from sandbox.service import opc
 from tests.query.instance import context, li, make, open_instance
 
 UNITS = 397  # a prime that nothing else here has
-MARKS = ("zanzibar", "4711", "1987-06-05", "0815.25")
+MARKS = ("zanzibar", "471108154711", "1987-06-05", "0815.25")
 QUESTIONS = (
     "SELECT COUNT(*) AS zanzibar FROM people",
-    "SELECT COUNT(*) AS n FROM people WHERE city = 'zanzibar' OR age > 4711",
+    "SELECT COUNT(*) AS n FROM people WHERE city = 'zanzibar' OR age > 471108154711",
     "SELECT grp, SUM(CASE WHEN born > DATE '1987-06-05' THEN 0815.25 END) AS s FROM people GROUP BY grp",
     "SELECT city, COUNT(*) AS n FROM people WHERE city LIKE '%zanzibar%' GROUP BY city",
 )
 REFUSED = (
     "SELECT * FROM people WHERE city = 'zanzibar'",
-    "SELECT zanzibar4711 FROM people",
-    "this is not SQL: zanzibar 4711",
-    "SELECT MEDIAN(age) FROM people WHERE age <> 4711",
+    "SELECT zanzibar471108154711 FROM people",
+    "this is not SQL: zanzibar 471108154711",
+    "SELECT MEDIAN(age) FROM people WHERE age <> 471108154711",
 )
 
 
