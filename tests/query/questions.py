@@ -45,7 +45,7 @@ PEOPLE_TESTS = [
     "weight BETWEEN 10 AND 90",
     "filter_only = 3",
     "id IN (SELECT pid FROM visits WHERE cost > 5)",
-    "10 / age > 1",
+    "10 / (age + 1) > 0.3",
     "age // filter_only = 2",
     "age % 7 = 3",
     "born < '1999-05-05'",
