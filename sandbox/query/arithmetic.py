@@ -63,7 +63,7 @@ def _exact(node: Callable[..., exp.Expr], a: Typed, b: Typed, span: Interval, sc
         left, right, width = a.sql, b.sql, _natural_width(node, a, b, scale)
         if width > NATIVE_WIDTH and a.width <= NATIVE_WIDTH and b.width <= NATIVE_WIDTH:
             grown = NATIVE_WIDTH + 1
-            width += grown - a.width
+            width = _natural_width(node, replace(a, width=grown), b, scale)
             left = cast(left, decimal_type(grown, a.scale))
     if width > MAX_WIDTH:
         raise overflow()

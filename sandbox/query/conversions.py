@@ -45,14 +45,15 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
             high = None if soft.high is None else soft.high.to_integral_value("ROUND_CEILING")
             if t.kind is Kind.BOOLEAN:
                 low, high = Decimal(0), Decimal(1)
-            elif low is not None and high is not None:
-                low, high = max(low, -LARGEST_BIGINT), min(high, LARGEST_BIGINT)
+            fits = low is not None and high is not None and max(-low - 1, high) <= LARGEST_BIGINT
+            if low is not None and high is not None and not fits:
+                low, high = (min(max(end, -LARGEST_BIGINT - 1), LARGEST_BIGINT) for end in (low, high))
             tree = exp.TryCast(this=soft.sql, to=exp.DataType.build("BIGINT"))
             result = replace(lowering.like_facts(t, tree, Kind.INTEGER), low=low, high=high)
             return replace(
                 result,
                 bounded=low is not None and high is not None and (soft.bounded or t.kind is Kind.BOOLEAN),
-                nullable=t.nullable or not t.exact,
+                nullable=t.nullable or not t.exact or not fits,
                 keys=(0, 1) if t.kind is Kind.BOOLEAN else None,
             )
     elif name in ("DOUBLE", "FLOAT"):
