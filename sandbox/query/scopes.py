@@ -24,6 +24,8 @@ from sandbox.query.typed import Typed
 
 MOST_JOINED_ROWS = 1_000_000
 Source = Rows | Open
+# One row meets every row of an open table with its key: each further one could multiply the time it takes.
+MOST_OPEN = 2
 SemiJoin = Callable[[exp.In, Callable[[exp.Column], Typed], str], Typed]
 
 
@@ -126,6 +128,13 @@ def combine(
         outer = isinstance(node.this, exp.Column) and node.this.table in left
         return replace(found, nullable=True, unit_level=False) if outer else found
 
+    if sum(isinstance(s, Open) for s in sources.values()) > MOST_OPEN:
+        raise SandboxError(
+            ErrorCode.SQL_JOIN,
+            f"At most {MOST_OPEN} open tables can be joined to protected rows at once.",
+            "Join the answer to the others: aggregate first, in a subquery.",
+            place=place_of(select.args["joins"][-1], sql),
+        )
     order = _order(sources, bool(left))
     lowering = Lowering(lookup, sql, semi_joined)
     _check_connected(select, sources, order[0], stored, sql)
