@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -107,15 +108,24 @@ def digits(low: Decimal, high: Decimal, scale: int) -> int:
     return max(len(str(units)), scale, 1)
 
 
+@lru_cache(maxsize=1024)
+def _parsed(name: str) -> exp.DataType:
+    return exp.DataType.build(name, dialect="duckdb")
+
+
+def type_of(name: str) -> exp.DataType:
+    """A type of DuckDB by its name. Parsing one takes longer than all else that a cast needs."""
+    return _parsed(name).copy()
+
+
 def decimal_type(width: int, scale: int) -> exp.DataType:
     """DECIMAL(width, scale)."""
-    return exp.DataType.build(f"DECIMAL({width}, {scale})", dialect="duckdb")
+    return type_of(f"DECIMAL({width}, {scale})")
 
 
 def cast(tree: exp.Expr, to: exp.DataType | str) -> exp.Cast:
     """CAST(tree AS to); only where it provably cannot fail."""
-    kind = exp.DataType.build(to, dialect="duckdb") if isinstance(to, str) else to
-    return exp.Cast(this=tree, to=kind)
+    return exp.Cast(this=tree, to=type_of(to) if isinstance(to, str) else to)
 
 
 def number_literal(value: Decimal) -> Typed:
