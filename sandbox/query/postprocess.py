@@ -104,12 +104,18 @@ def _arrow_type(t: Typed) -> pa.DataType:
 
 
 def split(result: pa.Table, output: tuple[str, ...]) -> Processed:
-    """Columns and half-widths apart, under the names that the question gave."""
+    """Columns and half-widths apart, by the names that the question gave. Only numbers have a half-width."""
     count = len(output)
     table = pa.table(result.columns[:count], names=list(output)) if count else result
     extra = {name: result.column(name) for name in result.column_names[count:]}
-    errors = {output[int(name.removeprefix(ERROR_PREFIX))]: column for name, column in extra.items()}
-    return Processed(table, pa.table(errors))
+    half_widths = {output[int(name.removeprefix(ERROR_PREFIX))]: column for name, column in extra.items()}
+    return Processed(
+        table, pa.table({n: c for n, c in half_widths.items() if _is_number(table.column(n).type)})
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 def joined(processed: Processed, output: tuple[str, ...]) -> pa.Table:

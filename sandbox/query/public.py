@@ -1,9 +1,9 @@
 """Post-processing: what is computed from noisy and open tables alone. It costs nothing.
 
 Error bars of computed columns: a column e(m_0, m_1, …) of the noisy numbers m_i with half-widths h_i
-gets sqrt(sum_i d_i**2), d_i = (e(… m_i + h_i …) - e(… m_i - h_i …)) / 2, rounding left aside: exact for
-one noisy number, first-order propagation (JCGM 100:2008, section 5.1.3) for several. It reads released
-numbers only.
+gets sqrt(sum_i d_i**2), d_i the larger of |e(… m_i + h_i …) - e(…)| and |e(…) - e(… m_i - h_i …)|, rounding
+left aside: it covers what h_i covers where e is monotone in one noisy number, and is the first-order
+propagation (JCGM 100:2008, section 5.1.3) of several. It reads released numbers only.
 """
 
 from __future__ import annotations
@@ -146,13 +146,17 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
         if not used:
             continue
         found.add(i)
+        alias = exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)
         if isinstance(value, exp.Column):
             direct[i] = (boundary.name, value.name)
+            shown = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
+            width = column(HALF_WIDTH + value.name, boundary.name)
+            tree.select(exp.alias_(exp.Case(ifs=[exp.If(this=shown, true=width)]), alias), copy=False)
+            continue
         squares = [_square(value, name, boundary.name) for name in used]
         sum_of_squares: exp.Expr = squares[0]
         for square in squares[1:]:
             sum_of_squares = exp.Add(this=sum_of_squares, expression=square)
-        alias = exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)
         tree.select(exp.alias_(exp.Sqrt(this=sum_of_squares), alias), copy=False)
     return WithErrors(tree, frozenset(found), direct)
 
@@ -160,15 +164,19 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
 def _square(value: exp.Expr, name: str, table: str) -> exp.Expr:
     # A rounded number moves in steps, which a difference misses or doubles: move what is rounded.
     value = value.transform(lambda n: n.this if isinstance(n, exp.Round | exp.Floor | exp.Ceil) else n)
-    ends = []
+    here = _as_number(value)
+    sides: list[exp.Expr] = []
     for node in (exp.Add, exp.Sub):
         moved = exp.Paren(this=value.copy())
         for c in list(moved.find_all(exp.Column)):
             if c.name == name:
                 width = column(HALF_WIDTH + name, table)
                 c.replace(exp.Paren(this=node(this=cast(c.copy(), "DOUBLE"), expression=width)))
-        ends.append(exp.TryCast(this=moved, to=exp.DataType.build("DOUBLE")))
-    half = exp.Div(
-        this=exp.Paren(this=exp.Sub(this=ends[0], expression=ends[1])), expression=exp.Literal.number(2)
-    )
-    return exp.Pow(this=exp.Paren(this=half), expression=exp.Literal.number(2))
+        sides.append(exp.Abs(this=exp.Sub(this=_as_number(moved), expression=here.copy())))
+    # GREATEST skips NULL: where the value ends on one side, the other side speaks.
+    further = exp.Greatest(this=sides[0], expressions=[sides[1]], ignore_nulls=True)
+    return exp.Pow(this=further, expression=exp.Literal.number(2))
+
+
+def _as_number(value: exp.Expr) -> exp.Expr:
+    return exp.TryCast(this=value.copy(), to=exp.DataType.build("DOUBLE"))
