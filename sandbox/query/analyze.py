@@ -188,7 +188,11 @@ class _Walk:
                 own = own.from_(
                     exp.Subquery(this=inner.tree, alias=exp.TableAlias(this=exp.to_identifier("s")))
                 )
-                tree = exp.In(this=column(UNIT_COLUMN, node.this.table), query=exp.Subquery(this=own))
+                unit_here = column(UNIT_COLUMN, node.this.table)
+                # NULL IN (…) is NULL or FALSE by whether *anybody* is in the list: it must depend on nobody.
+                known = exp.Not(this=exp.Paren(this=exp.Is(this=unit_here.copy(), expression=exp.Null())))
+                among = exp.In(this=unit_here, query=exp.Subquery(this=own))
+                tree = exp.Case(ifs=[exp.If(this=known, true=among)])
                 return Typed(tree, Kind.BOOLEAN, keys=(False, True), nullable=False, unit_level=True)
         raise SandboxError(
             ErrorCode.SQL_JOIN,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sandbox.errors import ErrorCode, SandboxError
-from tests.query.world import POLICY, engine, published, random_rows, rewritten, silent_answer
+from tests.query.test_neighbours import assert_bounded
+from tests.query.world import POLICY, Rows, engine, published, random_rows, rewritten, silent_answer
 
 WORLD = published()
 
@@ -123,3 +124,13 @@ def test_open_tables_are_joined_two_at_a_time() -> None:
     with pytest.raises(SandboxError) as refused:
         rewritten(f"SELECT COUNT(*) AS n FROM people {joins}", published())
     assert refused.value.code is ErrorCode.SQL_JOIN
+
+
+def test_a_missing_partner_is_in_no_list_whoever_else_is_in_it() -> None:
+    """NULL IN (…) is FALSE for an empty list and NULL for any other: one person would move all the others."""
+    sql = (
+        "SELECT COUNT(*) AS n FROM people AS p LEFT JOIN visits AS v ON p.id = v.pid"
+        " WHERE NOT v.pid IN (SELECT x.id FROM people AS x WHERE x.age > 40)"
+    )
+    people = [(unit, unit, age, *[None] * 9) for unit, age in ((1, 20), (2, 20), (3, 50))]
+    assert_bounded(sql, Rows(tuple(p[:12] for p in people), ()), (1, 1, 1), 3)
