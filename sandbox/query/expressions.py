@@ -78,8 +78,7 @@ class Lowering:
     def _lower(self, node: exp.Expr) -> Typed:  # noqa: PLR0915
         match node:
             case exp.Paren():
-                inner = self.lower(node.this)
-                return inner.at(exp.Paren(this=inner.sql.copy()))
+                return self.lower(node.this)  # every operator brackets its operands itself
             case exp.Column():
                 return self.lookup(node)
             case exp.Literal() | exp.Boolean() | exp.Null():

@@ -1,7 +1,8 @@
 """Stored answers: the same question asked again costs nothing, because it returns the same answer.
 
-Same: the same normalised question over the same versions of the data, asked by the same grant (or by any
-grant, where every policy shares answers), for no more epsilon than the stored answer was paid with.
+Same: the same normalised question (names that it gives apart) over the same versions of the data, asked by
+the same grant (or by any grant, where every policy shares answers), for no more epsilon than the stored
+answer was paid with.
 """
 
 from __future__ import annotations
@@ -63,8 +64,7 @@ def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
     # A grant may be published again for another project, whose own budget has not paid for these answers.
     whose = ["*"] if shared else [admitted.grant.grant, admitted.grant.project]
     files = [f"{v.id}:{f.digest}" for _, v in sorted(versions.items()) for f in v.files]
-    names = list(analyzed.authorized.resolved.output)
-    text = json.dumps([priced.rewritten.fingerprint, files, whose, names])
+    text = json.dumps([priced.rewritten.fingerprint, files, whose])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -134,3 +134,39 @@ def test_a_missing_partner_is_in_no_list_whoever_else_is_in_it() -> None:
     )
     people = [(unit, unit, age, *[None] * 9) for unit, age in ((1, 20), (2, 20), (3, 50))]
     assert_bounded(sql, Rows(tuple(p[:12] for p in people), ()), (1, 1, 1), 3)
+
+
+def _fingerprints(*questions: str) -> set[str]:
+    return {rewritten(sql, WORLD).fingerprint for sql in questions}
+
+
+def test_names_that_a_question_gives_do_not_make_it_another() -> None:
+    inner = "(SELECT city AS c, COUNT(*) AS n FROM people GROUP BY city)"
+    assert len(_fingerprints(
+        f"SELECT a.c, b.n FROM {inner} AS a JOIN {inner} AS b ON a.c = b.c ORDER BY a.c",
+        f"SELECT y.c AS d, x.n AS m FROM {inner} AS y JOIN {inner} AS x ON y.c = x.c ORDER BY y.c",
+    )) == 1  # fmt: skip
+    assert len(_fingerprints(
+        "SELECT SUM(v.days) AS s FROM people AS p JOIN visits AS v ON p.id = v.pid WHERE p.age > v.days",
+        "SELECT SUM(p.days) AS t FROM people AS v JOIN visits AS p ON v.id = p.pid WHERE v.age > p.days",
+    )) == 1  # fmt: skip
+
+
+def test_what_names_refer_to_makes_another_question() -> None:
+    both = "FROM people AS a JOIN people AS b ON a.id = b.id WHERE a.member"
+    inner = "(SELECT city AS c, COUNT(*) AS n FROM people GROUP BY city)"
+    questions = [
+        f"SELECT SUM(a.age) AS s {both}",
+        f"SELECT SUM(b.age) AS s {both}",
+        f"SELECT SUM(a.age) AS s {both} AND b.member",
+        f"SELECT SUM(a.age) AS s, SUM(b.age) AS t {both}",
+        f"SELECT SUM(b.age) AS s, SUM(a.age) AS t {both}",
+        f"SELECT a.n, b.n AS m FROM {inner} AS a JOIN {inner} AS b ON a.c = b.c",
+        f"SELECT b.n, a.n AS m FROM {inner} AS a JOIN {inner} AS b ON a.c = b.c",
+        f"SELECT a.n, b.n AS m FROM {inner} AS a JOIN {inner} AS b ON a.c < b.c",
+        f"SELECT a.n, b.n AS m FROM {inner} AS a JOIN {inner} AS b ON a.c = b.c ORDER BY n",
+        f"SELECT a.n, b.n AS m FROM {inner} AS a JOIN {inner} AS b ON a.c = b.c ORDER BY m",
+        "SELECT grp AS a, COUNT(*) AS b FROM people GROUP BY grp ORDER BY a",
+        "SELECT grp AS a, COUNT(*) AS b FROM people GROUP BY grp ORDER BY b",
+    ]
+    assert len(_fingerprints(*questions)) == len(questions)
