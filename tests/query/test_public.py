@@ -28,7 +28,7 @@ QUESTIONS = [
     "SELECT COUNT(*) // (COUNT(*) - COUNT(*)) AS a, COUNT(*) % 0 AS b, COUNT(*) / 0 AS c FROM people",
     "SELECT SQRT(COUNT(*)) AS a, LN(COUNT(*)) AS b, EXP(COUNT(*)) AS c, POW(COUNT(*), 9) AS d FROM people",
     "SELECT ROUND(AVG(weight), 2) AS a, CAST(AVG(weight) * 1e300 AS INTEGER) AS b FROM people",
-    "SELECT VAR_SAMP(age) AS v, STDDEV_POP(score) AS s, CORR(age, weight) AS c FROM people",
+    "SELECT VAR_SAMP(age) AS v, STDDEV_POP(age) AS s FROM people",
     "SELECT CAST(COUNT(*) AS TINYINT) AS a, CAST(CAST(SUM(age) AS INTEGER) + 1 AS SMALLINT) AS b FROM people",
     f"SELECT CAST(city AS INTEGER) AS a, CAST(city || '9' AS DATE) AS b FROM ({GROUPED}) AS q",
     f"SELECT CAST(CAST(city AS BIGINT) * n AS INT) AS c FROM ({GROUPED}) AS q",
