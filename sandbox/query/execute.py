@@ -89,10 +89,7 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
 
 def sql_of(tree: exp.Select, relations: Mapping[str, str]) -> str:
     """The SQL of a rewritten tree, its placeholders replaced by real relations."""
-
-    def place(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Table):
-            return exp.to_table(relations[node.name], dialect=DIALECT)
-        return node
-
-    return tree.transform(place).sql(DIALECT)
+    placed = tree.copy()
+    for table in list(placed.find_all(exp.Table)):
+        table.replace(exp.to_table(relations[table.name], dialect=DIALECT))
+    return placed.sql(DIALECT, copy=False)

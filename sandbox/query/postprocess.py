@@ -24,7 +24,7 @@ from sandbox.query.parse import DIALECT
 from sandbox.query.price import Priced
 from sandbox.query.public import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.rewrite import Rewritten
-from sandbox.query.typed import Typed
+from sandbox.query.typed import Typed, cast
 from sandbox.vault.engine import interrupted_after, open_engine, question_failed
 
 ENGINE_MB = 1024
@@ -77,7 +77,7 @@ def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> Non
             for name, table in tables.items():
                 cursor.register(name, table)
             with interrupted_after(cursor, seconds):
-                cursor.sql(_sql(rewritten, priced)).to_arrow_table()
+                cursor.execute(_sql(rewritten, priced)).fetchall()  # a relation would be planned twice
     except duckdb.Error:
         raise SandboxError(
             ErrorCode.SQL_TYPE,
@@ -131,14 +131,12 @@ def joined(processed: Processed, output: tuple[str, ...]) -> pa.Table:
 
 def _sql(rewritten: Rewritten, priced: Priced | None) -> str:
     boundaries = {b.boundary.name: b for b in priced.boundaries} if priced is not None else {}
-
-    def width(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and node.name.startswith(HALF_WIDTH):
+    tree = rewritten.analyzed.post.copy()
+    for node in list(tree.find_all(exp.Column)):
+        if node.name.startswith(HALF_WIDTH):
             value = half_width(boundaries[node.table], node.name.removeprefix(HALF_WIDTH))
-            return exp.Cast(this=exp.Literal.string(f"{value:f}"), to=exp.DataType.build("DOUBLE"))
-        return node
-
-    return rewritten.analyzed.post.transform(width).sql(DIALECT)
+            node.replace(cast(exp.Literal.string(f"{value:f}"), "DOUBLE"))
+    return tree.sql(DIALECT, copy=False)
 
 
 @lru_cache(maxsize=1)

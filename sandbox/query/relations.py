@@ -97,9 +97,8 @@ def result_table(name: str) -> exp.Table:
 
 def column(name: str, table: str | None = None) -> exp.Column:
     """A quoted column."""
-    return exp.column(
-        exp.to_identifier(name, quoted=True), exp.to_identifier(table, quoted=True) if table else None
-    )
+    of = exp.to_identifier(table, quoted=True) if table else None
+    return exp.Column(this=exp.to_identifier(name, quoted=True), table=of)
 
 
 def literal(value: Scalar, policy: ColumnPolicy) -> exp.Expr:

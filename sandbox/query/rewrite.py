@@ -52,9 +52,12 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
     exact = tuple(Exact(b, bounded_select(b)) for b in analyzed.boundaries)
     for tree in (*(e.tree for e in exact), analyzed.post):
         check_expanded(tree)
-    parts = [_nameless(e.tree).sql(DIALECT) + repr((e.boundary.floor, e.boundary.groups)) for e in exact]
+    parts = [
+        _nameless(e.tree).sql(DIALECT, copy=False) + repr((e.boundary.floor, e.boundary.groups))
+        for e in exact
+    ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
-    parts.append(_nameless(_numbered(analyzed.post)).sql(DIALECT))
+    parts.append(_nameless(_numbered(analyzed.post)).sql(DIALECT, copy=False))
     return Rewritten(analyzed, exact, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
 
 
@@ -109,7 +112,7 @@ def bounded_select(boundary: Boundary) -> exp.Select:
 
 def _once(boundary: Boundary) -> exp.Select:
     """At most one row per unit: clamp each row's part and sum."""
-    outputs = [exp.alias_(column(k.name), exp.to_identifier(k.name, quoted=True)) for k in boundary.keys]
+    outputs = [_alias(column(k.name), k.name) for k in boundary.keys]
     for m in boundary.measures:
         if m.kind in (Measures.UNITS, Measures.ROWS):
             total: exp.Expr = exp.Count(this=exp.Star())
@@ -117,7 +120,7 @@ def _once(boundary: Boundary) -> exp.Select:
             total = exp.Count(this=column(_argument(m)))
         else:
             total = exp.Sum(this=_clamped(column(_argument(m)), m))
-        outputs.append(exp.alias_(_saturate(total, m), exp.to_identifier(m.name, quoted=True)))
+        outputs.append(_alias(_saturate(total, m), m.name))
     tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
     return tree.group_by(*(column(k.name) for k in boundary.keys), copy=False)
 
@@ -128,7 +131,7 @@ def _per_unit(boundary: Boundary) -> exp.Select:
     first: list[exp.Expr] = [column(UNIT_COLUMN), *keys]
     for m in boundary.measures:
         if m.kind is not Measures.UNITS:
-            first.append(exp.alias_(_unit_part(m), exp.to_identifier(m.name, quoted=True)))
+            first.append(_alias(_unit_part(m), m.name))
     units = exp.Select(expressions=first).from_(_named(boundary.rows.copy(), "r"), copy=False)
     if boundary.limit_groups and boundary.domain is not None:
         for key, values in zip(boundary.keys, boundary.domain, strict=True):
@@ -141,7 +144,7 @@ def _per_unit(boundary: Boundary) -> exp.Select:
         total: exp.Expr = exp.Count(this=exp.Star())
         if m.kind is not Measures.UNITS:
             total = exp.Sum(this=_clamped(column(m.name), m))
-        second.append(exp.alias_(_saturate(total, m), exp.to_identifier(m.name, quoted=True)))
+        second.append(_alias(_saturate(total, m), m.name))
     tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
     return tree.group_by(*keys, copy=False) if keys else tree
 
@@ -182,13 +185,13 @@ def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
             expressions=rows, alias=exp.TableAlias(this=exp.to_identifier(table), columns=names)
         )
         tree = tree.join(source, join_type="CROSS", copy=False) if outputs else tree.from_(source, copy=False)
-        outputs.append(exp.alias_(column(key.name, table), exp.to_identifier(key.name, quoted=True)))
+        outputs.append(_alias(column(key.name, table), key.name))
         same.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, "e")))
         order.append(exp.Ordered(this=column("i", table), nulls_first=False))
     for m in boundary.measures:
         zero = cast(exp.Literal.number(0), _type(m))
         value = exp.Coalesce(this=column(m.name, "e"), expressions=[zero])
-        outputs.append(exp.alias_(value, exp.to_identifier(m.name, quoted=True)))
+        outputs.append(_alias(value, m.name))
     tree.set("expressions", outputs)
     tree = tree.join(_named(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
     tree.set("order", exp.Order(expressions=order))
@@ -304,6 +307,11 @@ def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
         return total
     known = exp.Coalesce(this=total, expressions=[_bound(0, m)])
     return cast(held(known, _bound(-SATURATED, m), _bound(SATURATED, m)), _type(m))
+
+
+def _alias(value: exp.Expr, name: str) -> exp.Alias:
+    """`value AS name`, with `value` itself in it."""
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
 
 
 def _named(tree: exp.Select, alias: str) -> exp.Subquery:
