@@ -15,13 +15,12 @@ import pyarrow as pa
 from sandbox.client import answer, model, reading, replies
 from sandbox.client.answer import Answer
 from sandbox.client.faults import SandboxRefused, SandboxUnreachable
+from sandbox.client.lines import Lines
 
 Result = TypeVar("Result")
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-# Shorter than any server keeps an idle connection: a question is never sent into one that is just closing.
-_IDLE_SECONDS = 2.0
 
 
 class Sandbox:
@@ -71,13 +70,7 @@ class Sandbox:
         self._url = f"{base.scheme}://{base.netloc.decode()}{base.path}"
         self._grant = grant
         self._patience = patience
-        self._http = httpx.Client(
-            base_url=base,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(timeout, connect=5.0),
-            limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
-            transport=transport,
-        )
+        self._lines = Lines(base, {"Authorization": f"Bearer {token}"}, timeout, transport)
 
     def sql(
         self, sql: str, *, grant: str | None = None, epsilon: Decimal | str | float | None = None
@@ -147,7 +140,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Close the connection."""
-        self._http.close()
+        self._lines.close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -186,7 +179,7 @@ class Sandbox:
         while True:
             wait = pause
             try:
-                reply = self._http.request(method, path, json=body, headers={"Accept": accept})
+                reply = self._lines.request(method, path, body, accept)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 fault = replies.unreachable(self._url, error)
             except httpx.RequestError as error:
