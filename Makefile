@@ -33,6 +33,7 @@ demo: setup ## the main job end to end, on real data, in ./demo-home
 	@$(BIN)/sandbox demo
 
 test: setup ## all tests
+	@.ci/programs
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q
 
