@@ -96,12 +96,18 @@ class Aggregates:
 
     def _count_distinct(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
         items = node.this.expressions
-        plain = condition is None and len(items) == 1 and isinstance(items[0].unnest(), exp.Column)
-        if plain:
-            typed = self.scope.lowering.lower(items[0].unnest())
-            if f"unit:{self.scope.unit}" in typed.links and not typed.nullable:
-                return self._column(self.measuring.units())
-        raise self._unsupported(node, "COUNT(DISTINCT x) is supported for the privacy unit's own column.")
+        if len(items) != 1 or isinstance(items[0].unnest(), exp.Tuple):
+            raise self._unsupported(
+                node, "COUNT(DISTINCT x) takes one value; count pairs as CONCAT(a, '/', b)."
+            )
+        typed = self.scope.lowering.lower(items[0])
+        if condition is None and f"unit:{self.scope.unit}" in typed.links and not typed.nullable:
+            return self._column(self.measuring.units())
+        text = items[0].sql(DIALECT).replace('"', "")[:60]
+        if condition is not None:
+            typed = _where(typed, condition)
+            text = f"{text} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+        return self._column(self.measuring.count_distinct(typed, text))
 
     def _argument(self, node: exp.Expr, condition: Typed | None) -> Typed:
         if isinstance(node, exp.Distinct):

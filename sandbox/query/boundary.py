@@ -45,7 +45,8 @@ class Measures(StrEnum):
     """Kinds of measure.
 
     A SUM clamps one unit's total. An AVERAGED_SUM belongs to a mean: the part of a unit with more rows
-    than count is scaled down to those that do, as its count is, so that the mean is not bent.
+    than count is scaled down to those that do, as its count is, so that the mean is not bent. DISTINCT
+    counts values over all units, of each no more than its bound.
     """
 
     UNITS = "units"
@@ -53,6 +54,7 @@ class Measures(StrEnum):
     VALUES = "values"
     SUM = "sum"
     AVERAGED_SUM = "averaged-sum"
+    DISTINCT = "distinct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,15 @@ class Measuring:
             return self.count_rows(weight)
         argument = self._argument(t.sql)
         return self._measure(Measures.VALUES, argument, False, 0, 0, self.per_group, f"count({text})", weight)
+
+    def count_distinct(self, t: Typed, text: str) -> Measure:
+        """COUNT(DISTINCT x): of each unit as many values count as it may have rows, or as there are."""
+        most = 1 if t.unit_level else self.per_group
+        if t.keys is not None:
+            most = max(1, min(most, len(t.keys)))
+        argument = self._argument(t.sql)
+        label = f"count(distinct {text})"
+        return self._measure(Measures.DISTINCT, argument, False, 0, 0, most, label, Weight.SHOWN)
 
     def total(
         self, t: Typed, text: str, *, centred: bool, averaged: bool

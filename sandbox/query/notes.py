@@ -51,14 +51,17 @@ def _contribution(b: PricedBoundary) -> list[Note]:
     if boundary.once:
         return []
     most = max((m.high for m in boundary.measures if m.kind in (Measures.ROWS, Measures.VALUES)), default=0)
+    values = max((m.high for m in boundary.measures if m.kind is Measures.DISTINCT), default=0)
     texts = []
     if most:
         texts.append((f"at most {most} rows in a group", f"每组最多 {most} 行"))
+    if values:
+        texts.append((f"at most {values} different values in a group", f"每组最多 {values} 个不同的值"))
     if boundary.limit_groups:
         texts.append((f"at most {boundary.groups} groups", f"最多 {boundary.groups} 个组"))
     if not texts:
         return []
-    en, zh = " and ".join(t[0] for t in texts), "、".join(t[1] for t in texts)
+    en, zh = ", ".join(t[0] for t in texts), "、".join(t[1] for t in texts)
     return [Note(f"One {boundary.unit} counts with {en}.", f"每个 {boundary.unit} 计入{zh}。")]
 
 

@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
-from sandbox.policy.types import Kind, Scalar
 from sandbox.query.analyze import Analyzed
-from sandbox.query.boundary import Boundary, Key, Measure, Measures
+from sandbox.query.boundary import Boundary, Measure, Measures
+from sandbox.query.cells import joined_counts
 from sandbox.query.growth import check_expanded
+from sandbox.query.limits import kept, key_literal, least_hash, listed
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held
 from sandbox.query.vocabulary import sources_of
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
-NO_GROUP = "__none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,8 @@ def _once(boundary: Boundary) -> exp.Select:
     for m in boundary.measures:
         if m.kind in (Measures.UNITS, Measures.ROWS):
             total: exp.Expr = exp.Count(this=exp.Star())
+        elif m.kind is Measures.DISTINCT:
+            total = exp.Count(this=exp.Distinct(expressions=[column(_argument(m))]))
         elif m.kind is Measures.VALUES:
             total = exp.Count(this=column(_argument(m)))
         else:
@@ -129,43 +131,27 @@ def _per_unit(boundary: Boundary) -> exp.Select:
     """Two passes: per unit and group, then per group."""
     keys = [column(k.name) for k in boundary.keys]
     first: list[exp.Expr] = [column(UNIT_COLUMN), *keys]
-    for m in boundary.measures:
+    summed = [m for m in boundary.measures if m.kind is not Measures.DISTINCT]
+    distinct = [m for m in boundary.measures if m.kind is Measures.DISTINCT]
+    for m in summed:
         if m.kind is not Measures.UNITS:
             first.append(_alias(_unit_part(m), m.name))
     units = exp.Select(expressions=first).from_(_named(boundary.rows.copy(), "r"), copy=False)
-    if boundary.limit_groups and boundary.domain is not None:
-        for key, values in zip(boundary.keys, boundary.domain, strict=True):
-            units.where(_in_domain(key, values), copy=False)
+    units.where(*listed(boundary), copy=False)
     units.group_by(column(UNIT_COLUMN), *keys, copy=False)
     if boundary.limit_groups:
-        units = _limited(boundary, units)
+        units = kept(units, exp.RowNumber(), least_hash(boundary), boundary.groups)
     second: list[exp.Expr] = list(keys)
-    for m in boundary.measures:
+    for m in summed:
         total: exp.Expr = exp.Count(this=exp.Star())
         if m.kind is not Measures.UNITS:
             total = exp.Sum(this=_clamped(column(m.name), m))
         second.append(_alias(_saturate(total, m), m.name))
+    if not second:
+        return joined_counts(boundary, None, distinct)
     tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
-    return tree.group_by(*keys, copy=False) if keys else tree
-
-
-def _limited(boundary: Boundary, units: exp.Select) -> exp.Select:
-    """Keep, of each unit, the groups of least hash."""
-    texts = [
-        exp.Coalesce(this=cast(column(k.name), "VARCHAR"), expressions=[exp.Literal.string(NO_GROUP)])
-        for k in boundary.keys
-    ]
-    hashed = exp.Anonymous(this="hash", expressions=[column(UNIT_COLUMN), *texts])
-    rank = exp.Window(
-        this=exp.RowNumber(),
-        partition_by=[column(UNIT_COLUMN)],
-        order=exp.Order(
-            expressions=[exp.Ordered(this=e) for e in (hashed, *(column(k.name) for k in boundary.keys))]
-        ),
-    )
-    outer = exp.Select(expressions=[exp.Star()]).from_(_named(units, "g"), copy=False)
-    outer.set("qualify", exp.Qualify(this=exp.LTE(this=rank, expression=exp.Literal.number(boundary.groups))))
-    return outer
+    tree = tree.group_by(*keys, copy=False) if keys else tree
+    return joined_counts(boundary, tree, distinct) if distinct else tree
 
 
 def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
@@ -196,34 +182,6 @@ def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
     tree = tree.join(_named(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
     tree.set("order", exp.Order(expressions=order))
     return tree
-
-
-def _in_domain(key: Key, values: tuple[Scalar | None, ...]) -> exp.Expr:
-    test: exp.Expr = exp.In(
-        this=column(key.name), expressions=[key_literal(v, key) for v in values if v is not None]
-    )
-    if None in values:
-        test = exp.Or(this=test, expression=exp.Is(this=column(key.name), expression=exp.Null()))
-    return exp.Paren(this=test)
-
-
-def key_literal(value: Scalar | None, key: Key) -> exp.Expr:
-    """A public key as a constant of its column's type."""
-    t = key.typed
-    types = {
-        Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP",
-        Kind.TEXT: "VARCHAR",
-    }  # fmt: skip
-    to = (
-        decimal_type(t.width, t.scale)
-        if t.kind is Kind.DECIMAL
-        else exp.DataType.build(types[t.kind or Kind.TEXT])
-    )
-    if value is None:
-        return cast(exp.Null(), to)
-    if isinstance(value, bool):
-        return exp.Boolean(this=value)
-    return cast(exp.Literal.string(str(value)), to)
 
 
 def _argument(m: Measure) -> str:

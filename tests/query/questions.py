@@ -135,6 +135,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                             "COUNT(*)",
                             f"COUNT({number})",
                             f"COUNT(DISTINCT {unit})",
+                            f"COUNT(DISTINCT {draw(st.sampled_from([number, *keys]))})",
                             f"SUM({number})",
                             f"AVG({number})",
                             f"SUM({number}) / COUNT(*)",
@@ -154,7 +155,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                 ]
             )
         )
-        if "DISTINCT" not in call and "/ COUNT" not in call and draw(st.booleans()):
+        if "/ COUNT" not in call and draw(st.booleans()):
             call += f" FILTER (WHERE {draw(st.sampled_from(tests))})"
         aggregates.append(f"{call} AS a{i}")
     where = " AND ".join(conditions)

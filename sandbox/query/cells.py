@@ -1,0 +1,92 @@
+"""Passes that look at single values of a unit: how many rows of it, in each group, have which value.
+
+COUNT(DISTINCT x) counts a value once, whoever has it. One unit can be the only one to have as many values as
+it has in a group, so it keeps as many as its bound allows, those of least hash: with or without it, the
+count of a group differs by at most that many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from sandbox.catalog.model import UNIT_COLUMN
+from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.limits import hashed, kept, least_hash, listed
+from sandbox.query.relations import column
+
+CELL = "cell"
+ROWS = "n"
+
+
+def unit_cells(boundary: Boundary, argument: str) -> exp.Select:
+    """One row per unit, group and value of `argument` (NULL too): `__unit`, the keys, `cell`, `n` rows.
+
+    The groups that a unit touches are limited just as they are for every other measure.
+    """
+    keys = [column(k.name) for k in boundary.keys]
+    outputs: list[exp.Expr] = [
+        column(UNIT_COLUMN),
+        *keys,
+        _alias(column(argument), CELL),
+        _alias(exp.Count(this=exp.Star()), ROWS),
+    ]
+    units = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    units.where(*listed(boundary), copy=False)
+    units.group_by(column(UNIT_COLUMN), *(k.copy() for k in keys), column(argument), copy=False)
+    if not boundary.limit_groups:
+        return units
+    rank = exp.Anonymous(this="dense_rank")
+    return kept(units, rank, least_hash(boundary), boundary.groups)
+
+
+def joined_counts(boundary: Boundary, base: exp.Select | None, counts: Sequence[Measure]) -> exp.Select:
+    """`base` (keys and other measures of each group; None: there are neither) with the distinct counts."""
+    outputs: list[exp.Expr] = [_alias(column(k.name, "b"), k.name) for k in boundary.keys]
+    tree = exp.Select()
+    if base is not None:
+        tree = tree.from_(_named(base, "b"), copy=False)
+    for i, m in enumerate(counts):
+        name = f"x{i}"
+        source = _named(_distinct(boundary, m), name)
+        same = [
+            exp.NullSafeEQ(this=column(k.name, "b"), expression=column(k.name, name)) for k in boundary.keys
+        ]
+        if base is None and i == 0:
+            tree = tree.from_(source, copy=False)
+        else:
+            kind = "LEFT" if same else "CROSS"
+            tree = tree.join(source, on=exp.and_(*same) if same else None, join_type=kind, copy=False)
+    places = {m.name: f"x{i}" for i, m in enumerate(counts)}
+    for m in boundary.measures:
+        value: exp.Expr = column(m.name, places.get(m.name, "b"))
+        if m.name in places:
+            value = exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
+        outputs.append(_alias(value, m.name))
+    tree.set("expressions", outputs)
+    return tree
+
+
+def _distinct(boundary: Boundary, m: Measure) -> exp.Select:
+    """The distinct count of each group that has a value, of each unit as many values as count."""
+    assert m.argument is not None  # noqa: S101 -- a distinct count has one
+    keys = [column(k.name) for k in boundary.keys]
+    values = exp.Select(expressions=[exp.Star()]).from_(
+        _named(unit_cells(boundary, m.argument), "c"), copy=False
+    )
+    values.where(exp.Not(this=exp.Paren(this=exp.Is(this=column(CELL), expression=exp.Null()))), copy=False)
+    order = [hashed(column(CELL)), column(CELL)]
+    limited = kept(values, exp.RowNumber(), order, m.high, within=tuple(keys))
+    count = exp.Count(this=exp.Distinct(expressions=[column(CELL)]))
+    outputs = [*(k.copy() for k in keys), _alias(count, m.name)]
+    tree = exp.Select(expressions=outputs).from_(_named(limited, "v"), copy=False)
+    return tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
+
+
+def _alias(value: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _named(tree: exp.Select, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))
