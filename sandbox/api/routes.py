@@ -44,6 +44,9 @@ class Counter:
     lookups: Desk
 
 
+WantedWidth = Annotated[str, Field(max_length=40)]
+
+
 class ExplanationBody(BaseModel):
     """A question whose decision is asked for."""
 
@@ -64,7 +67,14 @@ class QuestionBody(BaseModel):
         Decimal | None,
         Field(
             description="Privacy loss to spend, as a decimal string; without it, a tenth of the grant's, "
-            "at most what the policy allows one question."
+            "at most what the policy allows one question. With `within`, the most to spend."
+        ),
+    ] = None
+    within: Annotated[
+        WantedWidth | Annotated[dict[str, WantedWidth], Field(max_length=100)] | None,
+        Field(
+            description='Wanted 95 % half-width, as `"5"` in the column\'s unit or `"5%"` of its numbers; '
+            "for every column, or an object of widths by column. The least epsilon that meets it is spent."
         ),
     ] = None
 
@@ -142,7 +152,7 @@ async def ask(here: Here, caller: Caller, form: AnswerForm, body: QuestionBody) 
     write = documents.answer_arrow if form == ARROW else documents.answer_json
 
     def call() -> bytes:
-        return write(opc.ask(here.home, caller, body.sql, body.grant, body.epsilon))
+        return write(opc.ask(here.home, caller, body.sql, body.grant, body.epsilon, body.within))
 
     return Response(await here.questions.serve(caller.id, call), media_type=form)
 
@@ -157,7 +167,9 @@ async def ask(here: Here, caller: Caller, form: AnswerForm, body: QuestionBody) 
 async def estimate(here: Here, caller: Caller, body: QuestionBody) -> Response:
     """Say what a question would cost and how wide its error bars would be. Costs nothing, touches no data."""
     return await _json(
-        here.questions, caller, lambda: opc.estimate(here.home, caller, body.sql, body.grant, body.epsilon)
+        here.questions,
+        caller,
+        lambda: opc.estimate(here.home, caller, body.sql, body.grant, body.epsilon, body.within),
     )
 
 

@@ -84,6 +84,14 @@ def query(
         str | None,
         typer.Option(help="Most to spend on this question (default: a tenth of the grant).", metavar="E"),
     ] = None,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Wanted 95 % half-width, as 5, 5% or COLUMN=5%; spends the least that meets it.",
+            metavar="W",
+            show_default=False,
+        ),
+    ] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say price and accuracy.")] = False,
     form: FormatOption = Format.TABLE,
     output: Annotated[Path | None, typer.Option(help="Write the answer here.", show_default=False)] = None,
@@ -95,6 +103,7 @@ def query(
     from sandbox.service import opc  # noqa: PLC0415
 
     amount = None if epsilon is None else _epsilon(epsilon)
+    wanted = _within(within or [])
     _check_form(form, output, estimate=estimate)
     for target in (output, receipt):
         if target is not None:
@@ -103,9 +112,9 @@ def query(
         who = session.actor(instance, person)
         text = read_sql(sql, instance.settings.question_bytes)
         if estimate:
-            _write_estimate(opc.estimate(instance, who, text, grant, amount), form, output)
+            _write_estimate(opc.estimate(instance, who, text, grant, amount, wanted), form, output)
             return
-        answer = opc.ask(instance, who, text, grant, amount)
+        answer = opc.ask(instance, who, text, grant, amount, wanted)
     _write_answer(answer, form, output)
     if receipt is not None:
         from sandbox.service.documents import json_bytes  # noqa: PLC0415
@@ -170,6 +179,20 @@ def _epsilon(text: str) -> Decimal:
         raise SandboxError(
             ErrorCode.EPSILON_INVALID, "Epsilon is not a number.", "Write it like --epsilon 0.5."
         ) from None
+
+
+def _within(texts: list[str]) -> str | dict[str, str] | None:
+    """One width for all columns, or widths by column (`name=width`)."""
+    if not any("=" in text for text in texts) and len(texts) <= 1:
+        return texts[0] if texts else None
+    pairs = [text.rpartition("=") for text in texts]
+    if not all(name for name, _, _ in pairs) or len({name for name, _, _ in pairs}) < len(pairs):
+        raise SandboxError(
+            ErrorCode.ARGUMENT,
+            "Several wanted errors are each of one column.",
+            "Write --within n=5% --within mean=0.5, or one --within 5% for all.",
+        )
+    return {name: width for name, _, width in pairs}
 
 
 def _check_form(form: Format, output: Path | None, *, estimate: bool) -> None:

@@ -18,6 +18,7 @@ from sandbox.client.faults import SandboxRefused, SandboxUnreachable
 from sandbox.client.lines import Lines
 
 Result = TypeVar("Result")
+Amount = Decimal | str | float
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -73,7 +74,12 @@ class Sandbox:
         self._lines = Lines(base, {"Authorization": f"Bearer {token}"}, timeout, transport)
 
     def sql(
-        self, sql: str, *, grant: str | None = None, epsilon: Decimal | str | float | None = None
+        self,
+        sql: str,
+        *,
+        grant: str | None = None,
+        epsilon: Amount | None = None,
+        within: Amount | Mapping[str, Amount] | None = None,
     ) -> Answer:
         """Ask a question and pay for it.
 
@@ -81,6 +87,8 @@ class Sandbox:
             sql: one SELECT.
             grant: the grant to ask under.
             epsilon: privacy loss to spend; without it, the sandbox's default for the grant.
+            within: wanted 95 % half-width, as 5 (in the column's unit) or "5%" (of its numbers), of every
+                column or by column name; the least epsilon that meets it is spent, at most `epsilon`.
 
         Raises:
             SandboxRefused: the sandbox said no; nothing was charged.
@@ -89,7 +97,11 @@ class Sandbox:
 
         """
         reply = self._send(
-            "POST", "/v1/questions", body=self._question(sql, grant, epsilon), accept=_ARROW, safe=False
+            "POST",
+            "/v1/questions",
+            body=self._question(sql, grant, epsilon, within),
+            accept=_ARROW,
+            safe=False,
         )
         try:
             return answer.read(reply.content)
@@ -97,12 +109,16 @@ class Sandbox:
             raise replies.not_ours(reply) from error
 
     def estimate(
-        self, sql: str, *, grant: str | None = None, epsilon: Decimal | str | float | None = None
+        self,
+        sql: str,
+        *,
+        grant: str | None = None,
+        epsilon: Amount | None = None,
+        within: Amount | Mapping[str, Amount] | None = None,
     ) -> model.Estimate:
         """What the question would cost and how wide its error bars would be. Costs nothing."""
-        return _read(
-            reading.estimate, self._send("POST", "/v1/estimates", body=self._question(sql, grant, epsilon))
-        )
+        body = self._question(sql, grant, epsilon, within)
+        return _read(reading.estimate, self._send("POST", "/v1/estimates", body=body))
 
     def explain(self, sql: str, *, grant: str | None = None) -> model.Explanation:
         """Whether the question is allowed, by which rules, and why. Costs nothing."""
@@ -152,13 +168,22 @@ class Sandbox:
         return f"Sandbox({self._url!r}" + (f", grant={self._grant!r})" if self._grant else ")")
 
     def _question(
-        self, sql: str, grant: str | None, epsilon: Decimal | str | float | None
+        self,
+        sql: str,
+        grant: str | None,
+        epsilon: Amount | None,
+        within: Amount | Mapping[str, Amount] | None,
     ) -> Mapping[str, Any]:
-        return {
+        body: dict[str, Any] = {
             "sql": sql,
             "grant": grant or self.grant,
             "epsilon": None if epsilon is None else str(epsilon),
         }
+        if isinstance(within, Mapping):
+            body["within"] = {name: str(width) for name, width in within.items()}
+        elif within is not None:
+            body["within"] = str(within)
+        return body
 
     def _send(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, cast
 
 import pyarrow as pa
@@ -88,9 +87,3 @@ def scaled(noisy: pa.Int64Array, measure: Measure) -> pa.Array[Any]:
     return pa.Array.from_buffers(
         pa.decimal128(38, measure.scale), len(wide), wide.buffers(), offset=wide.offset
     )
-
-
-def half_width(priced: PricedBoundary, measure: str) -> Decimal:
-    """95 % half-width of a measure in its own unit."""
-    n = next(n for n in priced.noise if n.measure.name == measure)
-    return Decimal(n.half_width).scaleb(-n.measure.scale)

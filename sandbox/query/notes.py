@@ -103,3 +103,28 @@ def _in_unit(units: int, measure: Measure) -> Decimal:
 
 def _short(value: Decimal) -> str:
     return f"{float(value):.3g}" if value < 1000 else f"{float(value):,.0f}"
+
+
+def first_note(first: Decimal, most: Decimal) -> Note:
+    """On an estimate whose wanted error only an answer can price."""
+    return Note(
+        f"How much the wanted error takes depends on the answer: a first question at epsilon {_plain(first)} "
+        f"finds out, and a second is asked if needed; together at most epsilon {_plain(most)}.",
+        f"所需误差的代价取决于答案:先以 ε {_plain(first)} 提问一次,"
+        f"必要时再问第二次;合计最多 ε {_plain(most)}。",
+    )
+
+
+def second_note(first: Decimal, second: Decimal, *, repeated: bool) -> Note:
+    """On an answer that a first one priced."""
+    paid = Decimal(0) if repeated else first
+    return Note(
+        f"A first answer at epsilon {_plain(first)} set the price of this one at {_plain(second)}: "
+        f"together epsilon {_plain(paid + second)} now.",
+        f"先以 ε {_plain(first)} 得到的答案决定了本次的代价 {_plain(second)}:"
+        f"本次合计 ε {_plain(paid + second)}。",
+    )
+
+
+def _plain(epsilon: Decimal) -> str:
+    return f"{epsilon.normalize():f}"

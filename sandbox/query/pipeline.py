@@ -12,7 +12,7 @@ question stays paid.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -30,24 +30,31 @@ from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
 from sandbox.query.execute import Executed, Located, execute, locate
 from sandbox.query.noise import Noised, noise
+from sandbox.query.notes import first_note, second_note
 from sandbox.query.parse import parse
 from sandbox.query.postprocess import post_process, rehearse, split
-from sandbox.query.price import Priced, price
+from sandbox.query.price import Priced, price, price_at
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
 from sandbox.query.settle import fail, settle
+from sandbox.query.within import NEARLY, SPARE, Given, goals, least_price, not_within, second_epsilon
 from sandbox.settings import Settings
 from sandbox.vault.hot import HotStore
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question: its SQL, the grant that pays, who asks, and the epsilon for all of it (None: default)."""
+    """One question: its SQL, the grant that pays, who asks, and the epsilon for all of it (None: default).
+
+    With `within`, a wanted error (see `within.py`), epsilon is the most to spend, and the least that meets
+    the wish is spent.
+    """
 
     sql: str
     grant: str
     actor: Actor
     epsilon: Decimal | None = None
+    within: Given | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,15 @@ def estimate(question: Question, context: Context) -> Estimate:
 
     """
     rewritten = decide(question, context)
-    priced = price(rewritten, question.epsilon, context.ledger)
-    rehearse(rewritten, priced, context.settings.question_seconds)
-    return present.estimate_of(rewritten.analyzed, priced, context.ledger)
+    if question.within is None or not rewritten.analyzed.boundaries:
+        priced = price(rewritten, question.epsilon, context.ledger)
+        rehearse(rewritten, priced, context.settings.question_seconds)
+        return present.estimate_of(rewritten.analyzed, priced, context.ledger)
+    wanted = goals(question.within, rewritten.analyzed)
+    first, most = least_price(rewritten, wanted, question.epsilon, context.ledger)
+    rehearse(rewritten, first, context.settings.question_seconds)
+    found = present.estimate_of(rewritten.analyzed, first, context.ledger)
+    return replace(found, notes=(first_note(first.epsilon, most), *found.notes)) if wanted.after else found
 
 
 def ask(question: Question, context: Context) -> Answer:
@@ -109,15 +122,39 @@ def ask(question: Question, context: Context) -> Answer:
 
     """
     rewritten = decide(question, context)
+    if question.within is not None and rewritten.analyzed.boundaries:
+        return _within(question, question.within, context, rewritten)
     priced = price(rewritten, question.epsilon, context.ledger)
     rehearse(rewritten, priced, context.settings.question_seconds)
-    located = locate(rewritten, context.catalog)
     if priced is None:
-        return _open(question, context, rewritten, located)
+        return _open(question, context, rewritten, locate(rewritten, context.catalog))
+    return _answer(question, context, priced)[0]
+
+
+def _within(question: Question, given: Given, context: Context, rewritten: Rewritten) -> Answer:
+    """The least epsilon that meets the wish; a first question tells where only an answer can."""
+    wanted = goals(given, rewritten.analyzed)
+    first, most = least_price(rewritten, wanted, question.epsilon, context.ledger)
+    rehearse(rewritten, first, context.settings.question_seconds)
+    answer, paid = _answer(question, context, first)
+    needed = second_epsilon(wanted.after, lambda at: present.numbers(answer, at), paid)
+    if needed is not None and needed <= (paid * SPARE * NEARLY if answer.repeated else paid):
+        return answer
+    left = most if answer.repeated else most - first.epsilon
+    if needed is None or needed > left:
+        raise not_within(rewritten.analyzed, wanted, needed, left)
+    second, _ = _answer(question, context, price_at(rewritten, needed, context.ledger))
+    return replace(second, notes=(second_note(paid, needed, repeated=answer.repeated), *second.notes))
+
+
+def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answer, Decimal]:
+    """The answer at this price, stored or new, and the epsilon that it was paid with."""
+    rewritten = priced.rewritten
+    located = locate(rewritten, context.catalog)
     key = stored.key_of(priced, located.versions)
     known = stored.find(context.store, key, priced.epsilon)
     if known is not None:
-        return _repeat(question, context, priced, known)
+        return _repeat(question, context, priced, known), known.epsilon
     charged = charge(priced, question.actor, context.ledger)
     try:
         executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
@@ -128,7 +165,8 @@ def ask(question: Question, context: Context) -> Answer:
         raise
     settled = settle(charged, processed, key, question.actor, context.ledger)
     receipt = context.store.receipt(settled.leaf)
-    return present.answer(charged.question, rewritten.analyzed, priced, processed, context.ledger, receipt)
+    found = present.answer(charged.question, rewritten.analyzed, priced, processed, context.ledger, receipt)
+    return found, priced.epsilon
 
 
 def _open(question: Question, context: Context, rewritten: Rewritten, located: Located) -> Answer:

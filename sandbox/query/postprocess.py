@@ -19,9 +19,9 @@ from sqlglot import exp
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Measure
-from sandbox.query.noise import Noised, half_width
+from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT
-from sandbox.query.price import Priced
+from sandbox.query.price import Priced, half_width
 from sandbox.query.public import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.rewrite import Rewritten
 from sandbox.query.typed import Typed, cast

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +13,9 @@ from sandbox.privacy.loss import Account
 from sandbox.privacy.mechanisms import Laplace
 from sandbox.query.analyze import Analyzed
 from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate, Share
-from sandbox.query.noise import half_width
 from sandbox.query.notes import notes_on
 from sandbox.query.postprocess import Processed
-from sandbox.query.price import Priced
+from sandbox.query.price import Priced, half_width
 from sandbox.query.stored import StoredAnswer
 
 
@@ -50,6 +49,17 @@ def answer(
         attribution=_attribution(analyzed),
         receipt=receipt,
     )
+
+
+def numbers(answer: Answer, at: int) -> Iterator[tuple[float, float]]:
+    """The numbers of one column that have a half-width, each with it."""
+    name = answer.table.column_names[at]
+    if name not in answer.errors.column_names:
+        return
+    pairs = zip(answer.table.column(at).to_pylist(), answer.errors.column(name).to_pylist(), strict=True)
+    for value, half in pairs:
+        if value is not None and half is not None:
+            yield float(value), float(half)
 
 
 def estimate_of(analyzed: Analyzed, priced: Priced | None, ledger: Ledger) -> Estimate:

@@ -31,6 +31,7 @@ DEFAULT_PARTS = 10
 # That a question failed, and how long it took, may depend on a row and tells a bit past the noise (see the
 # privacy promise): so no question is nearly free, however much noise it asks for.
 LEAST_EPSILON = Decimal("0.001")
+LARGEST_EPSILON = Decimal(1000)
 ROUNDING = Decimal("1e-9")
 
 
@@ -71,20 +72,57 @@ def price(rewritten: Rewritten, epsilon: Decimal | None, ledger: Ledger) -> Pric
         SandboxError: `epsilon-invalid`, `delta-needed`, `policy-refused`, `overflow-possible`.
 
     """
-    boundaries = rewritten.analyzed.boundaries
-    if not boundaries:
+    if not rewritten.analyzed.boundaries:
         return None
+    least, usual, cap = epsilons(rewritten, None)
+    if epsilon is None:
+        return price_at(rewritten, usual, ledger)
+    _check(epsilon, least, cap, rewritten)
+    return price_at(rewritten, _down(epsilon), ledger)
+
+
+def price_at(rewritten: Rewritten, epsilon: Decimal, ledger: Ledger) -> Priced:
+    """The price at this epsilon, whatever the policy's cap for one question.
+
+    Raises:
+        SandboxError: `delta-needed`, `policy-refused`, `overflow-possible`.
+
+    """
+    boundaries = rewritten.analyzed.boundaries
     accounts = _accounts(rewritten)
     policies = _protected_policies(rewritten)
-    spent = _epsilon(epsilon, rewritten.analyzed.authorized.admitted.grant.budget, policies)
     delta = _selection_delta(accounts, policies) if any(b.selects for b in boundaries) else Decimal(0)
     states = [(a, ledger.state(a)) for a in accounts]
-    candidates = sorted(_candidates(boundaries, spent, delta, accounts), key=lambda c: c.error)
-    kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, spent) for a, o in states)]
+    candidates = sorted(_candidates(boundaries, epsilon, delta, accounts), key=lambda c: c.error)
+    kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, epsilon) for a, o in states)]
     # With no room at all the pure one is shown; the reservation refuses it and says what is left.
     pure = [c for c in candidates if c.loss.epsilon is not None]
     chosen = next(iter((*kept, *(c for c in candidates if _fits(states, c.loss)), *pure)))
-    return Priced(rewritten, spent, chosen.loss, accounts, chosen.boundaries)
+    return Priced(rewritten, epsilon, chosen.loss, accounts, chosen.boundaries)
+
+
+def epsilons(rewritten: Rewritten, most: Decimal | None) -> tuple[Decimal, Decimal, Decimal]:
+    """Least, usual and largest epsilon of this question; `most`: what the person is ready to spend.
+
+    Raises:
+        SandboxError: `epsilon-invalid` (a `most` that is none), `policy-refused`.
+
+    """
+    policies = _protected_policies(rewritten)
+    granted = rewritten.analyzed.authorized.admitted.grant.budget
+    cap = min(p.question.epsilon for _, p in policies.values())
+    least = min(LEAST_EPSILON, cap)
+    usual = max(least, _down(min(cap, granted.epsilon / DEFAULT_PARTS)))
+    if most is not None:
+        _check(most, least, cap, rewritten)
+        cap = _down(most)
+    return least, usual, cap
+
+
+def half_width(priced: PricedBoundary, measure: str) -> Decimal:
+    """95 % half-width of a measure in its own unit."""
+    n = next(n for n in priced.noise if n.measure.name == measure)
+    return Decimal(n.half_width).scaleb(-n.measure.scale)
 
 
 def _keeps_price(before: Odometer, limit: Budget, loss: Loss, epsilon: Decimal) -> bool:
@@ -220,27 +258,21 @@ def _limit(block: BudgetBlock) -> Budget:
     return Budget(block.epsilon, block.delta)
 
 
-def _epsilon(
-    asked: Decimal | None, granted: BudgetBlock, policies: dict[str, tuple[Policy, PrivacyBlock]]
-) -> Decimal:
-    cap = min(p.question.epsilon for _, p in policies.values())
-    least = min(LEAST_EPSILON, cap)
-    if asked is None:
-        return max(least, _down(min(cap, granted.epsilon / DEFAULT_PARTS)))
-    if not asked.is_finite() or asked < least or asked > 1000:
+def _check(asked: Decimal, least: Decimal, cap: Decimal, rewritten: Rewritten) -> None:
+    if not asked.is_finite() or asked < least or asked > LARGEST_EPSILON:
         raise SandboxError(
             ErrorCode.EPSILON_INVALID,
             f"Epsilon is a number of at least {least:f}, not {str(asked)[:40]}.",
             "0.1 to 1 is usual; see the price first with --estimate.",
         )
     if asked > cap:
+        datasets = sorted(_protected_policies(rewritten))
         raise SandboxError(
             ErrorCode.EPSILON_INVALID,
             f"One question may spend at most epsilon {cap:f} here, not {asked:f}.",
             "Ask with a smaller epsilon.",
-            rules=tuple(f"{d}.policy.yaml#privacy.question.epsilon" for d in sorted(policies)),
+            rules=tuple(f"{d}.policy.yaml#privacy.question.epsilon" for d in datasets),
         )
-    return _down(asked)
 
 
 def _selection_delta(

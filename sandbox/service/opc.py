@@ -12,6 +12,7 @@ from sandbox.policy.types import BudgetBlock, Grant
 from sandbox.privacy.loss import Account, AccountKind, Budget
 from sandbox.query import pipeline, present
 from sandbox.query.answer import Answer, BudgetState, Estimate
+from sandbox.query.within import Given
 from sandbox.service.cards import dataset_cards, grant_cards
 from sandbox.service.home import Home, today
 from sandbox.service.refusals import REFUSALS, refused
@@ -29,7 +30,14 @@ def grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]:
     return grant_cards(home.registry.snapshot(), actor.id)
 
 
-def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer:
+def ask(
+    home: Home,
+    actor: Actor,
+    sql: str,
+    grant: str,
+    epsilon: Decimal | None = None,
+    within: Given | None = None,
+) -> Answer:
     """Answer one question: charged first, then answered with noise, error bars and a receipt.
 
     Args:
@@ -37,7 +45,10 @@ def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None 
         actor: who asks.
         sql: one SELECT in DuckDB's dialect.
         grant: the grant that pays.
-        epsilon: most to spend; None: a tenth of the grant's, at most what the policy allows one question.
+        epsilon: most to spend; None: a tenth of the grant's, at most what the policy allows one question
+            (with `within`, what the policy allows).
+        within: wanted 95 % half-width, as `5` or `5%`, of every column or by column: the least epsilon
+            that meets it is spent.
 
     Raises:
         SandboxError: every code of reading, policy, privacy and running. A refusal is logged.
@@ -45,7 +56,7 @@ def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None 
     """
     context = _context(home)
     try:
-        return pipeline.ask(pipeline.Question(sql, grant, actor, epsilon), context)
+        return pipeline.ask(pipeline.Question(sql, grant, actor, epsilon, within), context)
     except SandboxError as refusal:
         if refusal.code in REFUSALS:
             most = home.settings.question_bytes
@@ -55,14 +66,21 @@ def ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None 
         raise
 
 
-def estimate(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Estimate:
+def estimate(
+    home: Home,
+    actor: Actor,
+    sql: str,
+    grant: str,
+    epsilon: Decimal | None = None,
+    within: Given | None = None,
+) -> Estimate:
     """Price and accuracy of a question. Spends nothing, touches no data.
 
     Raises:
         SandboxError: as `ask`, before anything is charged.
 
     """
-    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon), _context(home))
+    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon, within), _context(home))
 
 
 def explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision:

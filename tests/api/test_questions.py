@@ -57,6 +57,20 @@ def test_a_grouped_count_has_its_rows_errors_price_and_receipt(served: Served) -
     assert answer["receipt"]
 
 
+def test_a_wanted_error_instead_of_an_epsilon(served: Served) -> None:
+    box = served.sandbox()
+    promised = box.estimate(by_sex(7), within={"n": 9})
+    answer = box.sql(by_sex(7), within={"n": 9})
+    assert answer.cost is not None
+    assert answer.cost.epsilon == promised.cost.epsilon
+    assert answer.half_widths.column("n").to_pylist() == [9, 9]
+    assert box.sql(by_sex(7), within="1%").repeated, "what is stored is good enough"
+    with served.http() as http:
+        for odd in (5, ["5"], {"n": 5}, "5" * 41):
+            body = {"sql": by_sex(7), "grant": "plenty", "within": odd}
+            assert http.post("/v1/questions", json=body).json()["code"] == "request-invalid"
+
+
 def test_the_same_question_again_is_free_and_the_same_in_both_forms(served: Served) -> None:
     box = served.sandbox()
     first = box.sql(by_sex(1), epsilon="0.5")

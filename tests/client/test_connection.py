@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -200,6 +201,17 @@ def test_epsilon_is_sent_as_the_decimal_that_was_written(epsilon: Decimal | str 
         return httpx.Response(403, json={"code": "role-refused"})
 
     box = Sandbox("https://s.example", "t", grant="g", transport=httpx.MockTransport(answer))
-    with pytest.raises(SandboxRefused):
-        box.sql("SELECT 1", epsilon=epsilon)
-    assert sent == [{"sql": "SELECT 1", "grant": "g", "epsilon": "0.1"}]
+    asked: list[dict[str, Any]] = [
+        {"epsilon": epsilon},
+        {"within": 5},
+        {"within": {"n": "5%", "a": 0.5}},
+    ]
+    for options in asked:
+        with pytest.raises(SandboxRefused):
+            box.sql("SELECT 1", **options)
+    about = {"sql": "SELECT 1", "grant": "g"}
+    assert sent == [
+        about | {"epsilon": "0.1"},
+        about | {"epsilon": None, "within": "5"},
+        about | {"epsilon": None, "within": {"n": "5%", "a": "0.5"}},
+    ]

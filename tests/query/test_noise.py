@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from sandbox.query.boundary import Boundary, Measure, Measures, Weight
-from sandbox.query.noise import half_width, noisy_table, scaled, whole_units
-from sandbox.query.price import Noise, PricedBoundary
+from sandbox.query.noise import noisy_table, scaled, whole_units
+from sandbox.query.price import Noise, PricedBoundary, half_width
 from sandbox.query.rewrite import SATURATED
 from tests.query.world import Rows, Silent, engine, exact_tables, published, random_rows, rewritten
 
