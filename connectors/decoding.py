@@ -5,6 +5,8 @@ Rules
 - Undeclared text with a wrong byte is an error that names its line and byte: nothing said what it is.
 - In declared text wrong bytes become the noncharacter U+FDD0 followed by `\xNN`, so that their
   records can be told from the others and quarantined; `marked` says that this has happened.
+- Declared text that reads as another encoding's is asked about, unless the encoding is said to be certain.
+- Where the first lines end in CR alone, CR ends all lines.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import codecs
 import io
 from typing import TYPE_CHECKING
 
+from connectors.file_options import FileOptions
 from connectors.opening import unreadable
+from connectors.plausible import Plausibility, judged
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -48,7 +52,7 @@ class Utf8Stream(io.RawIOBase):
 
     """
 
-    def __init__(self, raw: io.RawIOBase, name: str, declared: str | None) -> None:
+    def __init__(self, raw: io.RawIOBase, name: str, options: FileOptions) -> None:
         super().__init__()
         self._raw = io.BufferedReader(raw, 1 << 20)
         self._name = name
@@ -58,8 +62,12 @@ class Utf8Stream(io.RawIOBase):
         self._offset = 0
         self._line = 1
         self._ended = False
-        self._encoding, self._strict = self._settle(declared)
+        self._cr_ends_lines: bool | None = None
+        self._encoding, self._strict = self._settle(options.encoding)
         self._decoder = codecs.getincrementaldecoder(self._encoding)(_HANDLER)
+        self._plausibility = None
+        if judged(self._encoding) and not options.encoding_is_certain:
+            self._plausibility = Plausibility(name, self._encoding)
 
     def _settle(self, declared: str | None) -> tuple[str, bool]:
         head = self._raw.peek(4)[:4]
@@ -96,6 +104,10 @@ class Utf8Stream(io.RawIOBase):
             self._ended = not chunk
             decoded = self._utf8(chunk) if self._encoding == "utf-8" else self._other(chunk)
             self.nul = self.nul or b"\0" in decoded
+            if self._cr_ends_lines is None and decoded:
+                self._cr_ends_lines = b"\r" in decoded and b"\n" not in decoded
+            if self._cr_ends_lines:
+                decoded = decoded.replace(b"\r", b"\n")
             self._waiting = memoryview(decoded)
         count = min(len(room), len(self._waiting))
         room[:count] = self._waiting[:count]
@@ -103,6 +115,8 @@ class Utf8Stream(io.RawIOBase):
         return count
 
     def _other(self, chunk: bytes) -> bytes:
+        if self._plausibility is not None and not self._plausibility.satisfied and not chunk.isascii():
+            self._plausibility.look(chunk)
         text = self._decoder.decode(chunk, final=self._ended)
         self.marked = self.marked or MARK in text
         return text.encode("utf-8")
@@ -126,7 +140,7 @@ class Utf8Stream(io.RawIOBase):
             if not self._strict:
                 self.marked = True
                 return
-            line = self._line + chunk.count(b"\n", 0, error.start)
+            line = self._line + (chunk.count(b"\n", 0, error.start) or chunk.count(b"\r", 0, error.start))
             raise unreadable(
                 f"{self._name}, line {line}: byte {self._offset - counted + error.start} is not UTF-8, "
                 "and no encoding is declared.",
@@ -135,7 +149,7 @@ class Utf8Stream(io.RawIOBase):
 
     def _advance(self, chunk: bytes) -> None:
         if self._strict:
-            self._line += chunk.count(b"\n")
+            self._line += chunk.count(b"\n") or chunk.count(b"\r")
             self._offset += len(chunk)
 
     def close(self) -> None:

@@ -14,16 +14,17 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
-from connectors.decoding import MARK, Utf8Stream
-from connectors.file_options import FileOptions
+from connectors.decoding import Utf8Stream
+from connectors.file_options import FileOptions, format_of
+from connectors.header import column_names, without_footer
 from connectors.opening import FileBytes, unreadable
+from connectors.places import Place
 from connectors.wrong_text import without_wrong_text
 from sandbox.ingest.source import RAW_CHARACTERS, BadRecord, RawBatch
 
@@ -62,12 +63,13 @@ class _Ragged:
 class DelimitedFile:
     """One CSV or TSV file."""
 
-    def __init__(self, path: Path, options: FileOptions) -> None:
-        self._path = path
+    def __init__(self, place: Place, options: FileOptions) -> None:
+        self._place = place
         self._options = options
+        self._delimiter = options.delimiter or ("\t" if format_of(place.name, options) == "tsv" else ",")
 
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns: the header, trimmed; an empty name becomes `(column N)`.
+        """Names of the columns, by the header; see `header.column_names`.
 
         Raises:
             SandboxError: SOURCE_UNREADABLE.
@@ -75,16 +77,9 @@ class DelimitedFile:
         """
         with self._open() as opened:
             self._skip(opened)
-            cells, _ = self._first_record(opened)
-        if not self._options.header:
-            return tuple(f"column_{place}" for place, _ in enumerate(cells, 1))
-        names = tuple(cell.strip() or f"(column {place})" for place, cell in enumerate(cells, 1))
-        if any("\0" in name or MARK in name for name in names):
-            raise self._unreadable("has a header that is not text", "Declare its encoding (perhaps utf-16).")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise self._unreadable(f"names a column twice: {', '.join(twice)}", "Rename one of them.")
-        return names
+            lines, _ = self._header(opened)
+            first = lines or [self._record(opened)[0]]
+        return column_names(self._place.name, lines, len(first[0]), self._options)
 
     def batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
         """Its records as text columns; `bytes_done` counts this file only.
@@ -93,12 +88,13 @@ class DelimitedFile:
             SandboxError: SOURCE_UNREADABLE.
 
         """
+        yield from without_footer(self._batches(columns), self._options.footer_lines)
+
+    def _batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
         names = self.columns()
         with self._open() as opened:
-            lines_before = self._skip(opened)
-            if self._options.header:
-                lines_before += self._first_record(opened)[1]
-            ragged = _Ragged(self._path.name, lines_before)
+            lines_before = self._skip(opened) + self._header(opened)[1]
+            ragged = _Ragged(self._place.name, lines_before)
             first = lines_before + 1
             for rows in self._parsed(opened, names, columns, ragged):
                 batch = ragged.numbered(rows, first, opened.file.consumed)
@@ -107,8 +103,8 @@ class DelimitedFile:
 
     @contextmanager
     def _open(self) -> Iterator[_Opened]:
-        file = FileBytes(self._path, self._options.expansion)
-        with file, Utf8Stream(file, self._path.name, self._options.encoding) as text:
+        file = FileBytes(self._place, self._options.expansion)
+        with file, Utf8Stream(file, self._place.name, self._options) as text:
             yield _Opened(io.BufferedReader(text, 1 << 20), text, file)
 
     def _skip(self, opened: _Opened) -> int:
@@ -122,11 +118,16 @@ class DelimitedFile:
             raise self._too_long("before the first record ends")
         return line.decode("utf-8")
 
-    def _first_record(self, opened: _Opened) -> tuple[list[str], int]:
+    def _header(self, opened: _Opened) -> tuple[list[list[str]], int]:
+        """The header's records, and the lines they took."""
+        records = [self._record(opened) for _ in range(self._options.header_lines)]
+        return [cells for cells, _ in records], sum(lines for _, lines in records)
+
+    def _record(self, opened: _Opened) -> tuple[list[str], int]:
         """Cells of the next record that is not blank, and the lines it took, blank ones included."""
         reader = csv.reader(
             iter(lambda: self._line(opened), ""),
-            delimiter=self._options.delimiter,
+            delimiter=self._delimiter,
             quotechar=self._options.quote or None,
             quoting=csv.QUOTE_MINIMAL if self._options.quote else csv.QUOTE_NONE,
         )
@@ -153,7 +154,7 @@ class DelimitedFile:
                     column_names=list(names), use_threads=False, block_size=self._options.longest_record
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self._options.delimiter,
+                    delimiter=self._delimiter,
                     quote_char=self._options.quote or False,
                     newlines_in_values=True,
                     invalid_row_handler=ragged,
@@ -179,4 +180,4 @@ class DelimitedFile:
         )
 
     def _unreadable(self, what: str, hint: str) -> Exception:
-        return unreadable(f"{self._path.name} {what}.", hint)
+        return unreadable(f"{self._place.name} {what}.", hint)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import zipfile
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.errors import ErrorCode, SandboxError
@@ -13,7 +13,10 @@ from sandbox.errors import ErrorCode, SandboxError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_ALWAYS_ALLOWED = 64 << 20
+    from connectors.places import Place
+
+ALWAYS_ALLOWED = 64 << 20
+"""Bytes that any archive may expand to."""
 
 
 def unreadable(message: str, hint: str = "") -> SandboxError:
@@ -21,45 +24,38 @@ def unreadable(message: str, hint: str = "") -> SandboxError:
     return SandboxError(ErrorCode.SOURCE_UNREADABLE, message, hint)
 
 
-def check_regular(path: Path) -> int:
-    """Size in bytes of a regular file.
-
-    Raises:
-        SandboxError: SOURCE_UNREADABLE for what is missing, a folder or a device, or may not be read.
-
-    """
-    try:
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
-            raise unreadable(f"{path.name} {what}.", "Check the path.")
-        with path.open("rb"):
-            return path.stat().st_size
-    except OSError as error:
-        raise unreadable(
-            f"{path.name} cannot be opened: {error.strerror}.", "Check its permissions."
-        ) from None
+def expands(name: str, expansion: int) -> SandboxError:
+    """An archive that expands too far."""
+    return unreadable(
+        f"{name} expands to more than {expansion} times its size.",
+        "If it is meant to, unpack it first or raise the option expansion.",
+    )
 
 
 class FileBytes(io.RawIOBase):
-    """The (decompressed) bytes of one file; `consumed` counts the bytes on disk that were read.
+    """The (decompressed) bytes of one file; `consumed` counts the stored bytes that were read.
 
     Raises on reading:
         SandboxError: SOURCE_UNREADABLE for a damaged archive, one that expands too far, or a read error.
 
     """
 
-    def __init__(self, path: Path, expansion: int) -> None:
+    def __init__(self, place: Place, expansion: int) -> None:
         super().__init__()
-        self.name = path.name
-        self._file = path.open("rb")
+        self.name = place.name
+        self._size, self._length = place.size, place.length
+        self._file = place.stream()
         self._expansion = expansion
         self._produced = 0
-        self._gzip = gzip.GzipFile(fileobj=self._file, mode="rb") if path.suffix.lower() == ".gz" else None
+        self._gzip = gzip.GzipFile(fileobj=self._file, mode="rb") if is_gzip(place.name) else None
 
     @property
     def consumed(self) -> int:
-        """Bytes of the file on disk that were read."""
-        return self._file.tell()
+        """Stored bytes of the file that were read."""
+        done = self._file.tell()
+        if self._size is None or self._length is None or self._size == self._length:
+            return done
+        return self._size * done // max(1, self._length)
 
     def readable(self) -> bool:
         """True."""
@@ -69,20 +65,18 @@ class FileBytes(io.RawIOBase):
         """Fill the buffer; 0 at the end."""
         try:
             if self._gzip is None:
-                return self._file.readinto(buffer)
+                return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
             count = self._gzip.readinto(buffer)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
+        except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
+            what = "an archive" if self._gzip is None else "a gzip file"
             raise unreadable(
-                f"{self.name} is a damaged or incomplete gzip file.", "Fetch it again."
+                f"{self.name} is {what} that is damaged or incomplete.", "Fetch it again."
             ) from None
         except OSError as error:
             raise unreadable(f"{self.name} cannot be read: {error.strerror}.") from None
         self._produced += count
-        if self._produced > _ALWAYS_ALLOWED and self._produced > self.consumed * self._expansion:
-            raise unreadable(
-                f"{self.name} expands to more than {self._expansion} times its size.",
-                "If it is meant to, unpack it first or raise the option expansion.",
-            )
+        if self._produced > ALWAYS_ALLOWED and self._produced > self._file.tell() * self._expansion:
+            raise expands(self.name, self._expansion)
         return count
 
     def close(self) -> None:
@@ -91,3 +85,8 @@ class FileBytes(io.RawIOBase):
             self._gzip.close()
         self._file.close()
         super().close()
+
+
+def is_gzip(name: str) -> bool:
+    """Whether a file of this name is gzipped."""
+    return name.lower().endswith(".gz")

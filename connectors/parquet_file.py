@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +10,18 @@ import pyarrow.parquet as pq
 
 from connectors.file_options import FileOptions
 from connectors.opening import unreadable
+from connectors.places import Place
 from sandbox.ingest.source import RawBatch
 
 _BATCH_ROWS = 65_536
+_BATCH_BYTES = 16 << 20
 
 
 class ParquetFile:
     """One Parquet file that is not encrypted."""
 
-    def __init__(self, path: Path, _options: FileOptions) -> None:
-        self._path = path
+    def __init__(self, place: Place, _options: FileOptions) -> None:
+        self._place = place
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, nested ones by their top.
@@ -39,25 +40,34 @@ class ParquetFile:
             SandboxError: SOURCE_UNREADABLE.
 
         """
-        size = self._path.stat().st_size
+        size = self._place.size or 0
         done = 0
         with self._open() as file:
             total = max(1, file.metadata.num_rows)
             try:
-                for rows in file.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                for rows in file.iter_batches(_batch_rows(file.metadata), columns=list(columns)):
                     records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
                     done += rows.num_rows
-                    yield RawBatch(rows.select(list(columns)), records, self._path.name, size * done // total)
+                    yield RawBatch(
+                        rows.select(list(columns)), records, self._place.name, size * done // total
+                    )
             except (pa.ArrowException, OSError):
                 raise self._damaged() from None
 
     def _open(self) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self._path)
+            return pq.ParquetFile(self._place.random())
         except (pa.ArrowException, OSError):
             raise self._damaged() from None
 
     def _damaged(self) -> Exception:
         return unreadable(
-            f"{self._path.name} is not a Parquet file, or is damaged or encrypted.", "Fetch it again."
+            f"{self._place.name} is not a Parquet file, or is damaged or encrypted.", "Fetch it again."
         )
+
+
+def _batch_rows(metadata: pq.FileMetaData) -> int:
+    """Rows of a batch: fewer where rows are wide."""
+    size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    wide = size // max(1, metadata.num_rows) + 1
+    return max(256, min(_BATCH_ROWS, _BATCH_BYTES // wide))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,13 +46,15 @@ def init(
 
 
 def load(
-    location: Annotated[str, typer.Argument(metavar="FILE|GLOB", help="A file, or a quoted pattern.")],
+    location: Annotated[
+        str, typer.Argument(metavar="FILE|GLOB|URL", help="A file, a quoted pattern, a URL, a *.source.yaml.")
+    ],
     *,
     dataset: Annotated[str, typer.Option(help="The dataset, as its policy names it.", show_default=False)],
     table: Annotated[str, typer.Option(help="The table, as its policy names it.", show_default=False)],
     form: Annotated[
         str | None,
-        typer.Option("--format", help="csv, tsv, ndjson or parquet; else by the name.", show_default=False),
+        typer.Option("--format", help="As csv, excel, json; else by the name.", show_default=False),
     ] = None,
     encoding: Annotated[
         str | None, typer.Option(help="As gb18030; else byte order mark or strict UTF-8.", show_default=False)
@@ -67,6 +69,13 @@ def load(
     ] = None,
     header: Annotated[bool, typer.Option(help="Names of the columns are the first record.")] = True,
     skip_lines: Annotated[int, typer.Option(min=0, help="Lines before the header.")] = 0,
+    connector: Annotated[
+        str, typer.Option(help="Who reads it; else by the location.", show_default=False)
+    ] = "",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE for the connector; may be repeated.", show_default=False),
+    ] = None,
     max_bad_rows: Annotated[
         int | None, typer.Option(min=0, help="Refuse the load beyond this.", show_default=False)
     ] = None,
@@ -87,10 +96,10 @@ def load(
         "nulls": tuple(null) if null else None,
         "skip_lines": skip_lines or None,
     }
-    options = {name: value for name, value in given.items() if value is not None}
+    options = _options(option or []) | {name: value for name, value in given.items() if value is not None}
     if not header:
         options["header"] = False
-    request = LoadRequest(location, dataset, table, options, max_bad_rows)
+    request = LoadRequest(location, dataset, table, options, max_bad_rows, connector)
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
         if plan:
@@ -169,6 +178,22 @@ def demo(
     from sandbox.cli.demo import run  # noqa: PLC0415
 
     run(folder)
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """NAME=VALUE by name; a name that is repeated is a list."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not name or not sign:
+            raise SandboxError(
+                ErrorCode.ARGUMENT, "An option of a connector is NAME=VALUE.", "As in: --option sheet=2020."
+            )
+        before = found.get(name)
+        found[name] = (
+            value if before is None else (*((before,) if isinstance(before, str) else before), value)
+        )
+    return found
 
 
 def _show_plan(plan: LoadPlan) -> None:

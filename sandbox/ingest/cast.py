@@ -176,8 +176,8 @@ def _plain_values(texts: AnyArray, policy: ColumnPolicy) -> tuple[AnyArray, Mask
         return pc.cast(picked, arrow_type(policy)), _numpy(plain), 0
     wide = pc.cast(picked, _WIDE)
     rounded = pc.round(wide, ndigits=policy.decimals, round_mode="half_to_even")
-    limit = pa.scalar(Decimal(1).scaleb(policy.digits - policy.decimals), _WIDE)
-    fits = pc.less(pc.abs(rounded), limit).fill_null(False)
+    most = pa.scalar((Decimal(10) ** policy.digits - 1).scaleb(-policy.decimals), _WIDE)
+    fits = pc.less_equal(pc.abs(rounded), most).fill_null(False)
     changed = pc.and_(fits, pc.not_equal(wide, rounded).fill_null(False))
     values = pc.cast(pc.if_else(fits, rounded, pa.scalar(None, _WIDE)), arrow_type(policy))
     return values, _numpy(fits), int(pc.sum(changed).as_py() or 0)

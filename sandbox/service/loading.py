@@ -34,7 +34,7 @@ def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
 
     """
     need(actor, Role.OPERATOR, "Loading data")
-    source = open_source(request.location, request.options)
+    source = open_source(request.location, request.options, connector=request.connector)
     version = home.registry.snapshot().policies.get(request.dataset)
     rules = None if version is None else version.content.tables.get(request.table)
     if rules is None:
@@ -73,7 +73,7 @@ def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = N
             home.keyring,
             home.catalog,
             actor,
-            open_source(request.location, request.options),
+            open_source(request.location, request.options, connector=request.connector),
             version.content,
             request.table,
             policy_digest=version.digest,

@@ -35,9 +35,10 @@ class LoadRequest:
     """What to load, and how to read it.
 
     Attributes:
-        location: a file, or a pattern of files.
+        location: a file, a pattern of files, a URL, or a source file.
         options: of the connector, by name; see `sandbox load --help`.
         max_bad_rows: a load with more bad rows is refused; None: more than a tenth of all rows.
+        connector: name of the connector; empty: by the location.
 
     """
 
@@ -46,6 +47,7 @@ class LoadRequest:
     table: str
     options: Mapping[str, Option] = field(default_factory=dict)
     max_bad_rows: int | None = None
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def test_ndjson(read):
         '{"id": 7, "other": {"deep": 1}}\n'
     ).encode()
     got = read("a.ndjson", data, ["id", "名", "x", "ok"])
-    assert got.columns == ("id", "名", "x", "ok", "other")
+    assert got.columns == ("id", "名", "x", "ok", "other.deep")
     assert got.rows == [
         {"id": "1", "名": "王", "x": "0.10000000000000000005", "ok": "true"},
         {"id": "2", "名": None, "x": None, "ok": None},
