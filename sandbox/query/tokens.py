@@ -32,18 +32,20 @@ def check_tokens(sql: str, dialect: str) -> None:
 
     """
     open_brackets: list[bool] = []
+    ambiguous = 0
     before: Token | None = None
     for token in sqlglot.tokenize(sql, dialect=dialect):
         if token.token_type in _LISTS:
             raise _refused(token, "Lists and structs are not supported.", "Use plain columns and values.")
         if token.token_type is TokenType.L_PAREN:
             open_brackets.append(_ambiguous(before))
-            if sum(open_brackets) > MOST_AMBIGUOUS:
+            ambiguous += open_brackets[-1]
+            if ambiguous > MOST_AMBIGUOUS:
                 raise _refused(
                     token, "Type names and brackets are nested too deeply.", "Write CAST(x AS type)."
                 )
         elif token.token_type is TokenType.R_PAREN and open_brackets:
-            open_brackets.pop()
+            ambiguous -= open_brackets.pop()
         before = token
 
 
