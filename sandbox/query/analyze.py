@@ -242,8 +242,7 @@ class _Walk:
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
             return Open(tree, columns, stored, typed)
         links = {n: links_of(visible.tables, key, n) for n in names}
-        joins = self.authorized.resolved.tree.find(exp.Join) is not None
-        return protected_table(dataset, table, policy, links, wanted, joins=joins)
+        return protected_table(dataset, table, policy, links, wanted)
 
     def _floor(self) -> int:
         policies = self.authorized.resolved.visible.datasets

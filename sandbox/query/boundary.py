@@ -3,7 +3,8 @@
 Every measure is an exact integer per group. Its clamp per unit and group, [low, high], and the number
 of groups that one unit may touch give its sensitivity when one unit is added or removed:
     L1 = groups * max(|low|, |high|)        L2**2 = groups * max(|low|, |high|)**2
-(each touched group moves by at most the clamp; Dwork & Roth 2014, 3.3; Wilson et al. 2020, section 3).
+(each touched group moves by at most the clamp; Dwork & Roth 2014, 3.3; Wilson et al. 2020, section 3), or
+less where the number of a unit's rows in all groups together is bounded (docs/privacy-proofs.md, section 1).
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Measure:
         weight: its part of the price, relative to the others'.
         decimals: decimals of that column, at least `scale`.
         middle: what is still to be taken from each of its values, with as many decimals.
+        in_all: most that one unit moves all groups together, in integer units; None when only `groups` and
+            `most` bound it.
 
     """
 
@@ -88,6 +91,7 @@ class Measure:
     weight: Weight
     decimals: int = 0
     middle: Decimal = Decimal(0)
+    in_all: int | None = None
 
     @property
     def most(self) -> int:
@@ -116,6 +120,8 @@ class Boundary:
         once: at most one row per unit, so that no per-unit pass is needed.
         floor: least noisy number of units of a group that is shown.
         unit: name of the privacy unit.
+        by_row: rows are bounded one by one and in number, and the sensitivities are what follows from that
+            alone: no unit is looked at apart.
 
     """
 
@@ -129,6 +135,7 @@ class Boundary:
     once: bool
     floor: int
     unit: str
+    by_row: bool = False
 
     @property
     def units(self) -> Measure | None:
@@ -142,17 +149,22 @@ class Boundary:
 
     def sensitivity(self, measure: Measure) -> Sensitivity:
         """How far one unit moves the vector of `measure` over all groups."""
-        return Sensitivity.bounded(self.groups, measure.most)
+        return Sensitivity.bounded(self.groups, measure.most, measure.in_all)
 
 
 @dataclass(slots=True)
 class Measuring:
-    """Collects the measures of one boundary while its SELECT is read; equal ones are shared."""
+    """Collects the measures of one boundary while its SELECT is read; equal ones are shared.
+
+    `sure` and `by_row`: as in `Contribution` and `Boundary`; with `by_row`, `per_group` is `sure`.
+    """
 
     once: bool
     per_group: int
     measures: list[Measure]
     arguments: list[exp.Expr]
+    sure: int | None = None
+    by_row: bool = False
 
     def units(self, weight: Weight = Weight.SHOWN) -> Measure:
         """Number of units in each group."""
@@ -206,9 +218,10 @@ class Measuring:
         most = max(Decimal(0), bounded.high * self.per_group)
         decimal = bounded.kind is Kind.DECIMAL
         scale = fixed_point(bounded, max(-least, most))
-        step = Decimal(10) ** scale
-        low = int((least * step).to_integral_value("ROUND_FLOOR"))
-        high = int((most * step).to_integral_value("ROUND_CEILING"))
+        low, high = _outward(least, most, scale)
+        lowest, highest = _outward(bounded.low, bounded.high, scale)  # one row's part, rounded as it is
+        if self.by_row:
+            low, high = min(0, lowest) * self.per_group, max(0, highest) * self.per_group
         if max(-low, high) >= MOST_PER_UNIT or not _summable(bounded):
             raise SandboxError(
                 ErrorCode.OVERFLOW_POSSIBLE,
@@ -219,11 +232,13 @@ class Measuring:
         kind = Measures.AVERAGED_SUM if averaged else Measures.SUM
         label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
         later = Decimal(0)
-        if centred and not self.once and _separable(t, middle):
+        rounded = self.by_row and decimal and scale < bounded.scale
+        if centred and not self.once and not rounded and _separable(t, middle):
             tree, later = clamped(t).sql, middle
         decimals = bounded.scale if decimal else scale
+        row = max(-lowest, highest)
         measure = self._measure(
-            kind, self._argument(tree), decimal, scale, low, high, label, Weight.SHOWN, decimals, later
+            kind, self._argument(tree), decimal, scale, low, high, label, Weight.SHOWN, decimals, later, row
         )
         return measure, middle, t.low, t.high
 
@@ -246,15 +261,18 @@ class Measuring:
         weight: Weight,
         decimals: int = 0,
         middle: Decimal = Decimal(0),
+        row: int = 1,
     ) -> Measure:
+        """The measure; `row`: most that one row moves it, in integer units."""
         for i, known in enumerate(self.measures):
             if known.kind is kind and known.argument == argument and known.middle == middle:
                 if weight.value > known.weight.value:
                     self.measures[i] = replace(known, weight=weight)
                 return self.measures[i]
         name, rows = f"m{len(self.measures)}", self.per_group
+        in_all = None if self.sure is None else self.sure * row
         measure = Measure(
-            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle
+            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle, in_all
         )
         self.measures.append(measure)
         return measure
@@ -279,8 +297,18 @@ def fixed_point(t: Typed, most: Decimal) -> int:
     return scale
 
 
+def _outward(low: Decimal, high: Decimal, scale: int) -> tuple[int, int]:
+    """Bounds in whole units of 10**-scale, rounded outward."""
+    step = Decimal(10) ** scale
+    floor, ceiling = (
+        (low * step).to_integral_value("ROUND_FLOOR"),
+        (high * step).to_integral_value("ROUND_CEILING"),
+    )
+    return int(floor), int(ceiling)
+
+
 def _separable(t: Typed, middle: Decimal) -> bool:
-    """Whether one unit's sum of x - c is made of its sum of x and its count, which SUM and COUNT share.
+    """Whether a sum of x - c is made of the sum of x and its count, which SUM and COUNT share.
 
     It is the same number, exactly, as long as 128 bits hold the parts.
     """

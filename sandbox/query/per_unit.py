@@ -113,7 +113,8 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
         tree = tree.where(lowering.boolean(having).sql.copy(), copy=False)
     most = 1 if alone else scope.bound.groups
     met = 1 if alone else scope.bound.met
-    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met))
+    sure = 1 if alone else scope.bound.sure
+    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met, sure))
 
 
 def _named(tree: exp.Expr, name: str) -> exp.Expr:

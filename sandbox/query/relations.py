@@ -1,10 +1,10 @@
 """What stands in a FROM clause: protected rows, or public rows (open tables and noisy answers).
 
 A protected base table becomes `SELECT __unit, <shown columns> FROM <relation> WHERE <row rules>`:
-row filters and masks apply before anything that the question says (design rule). A table of at most one
-row per unit keeps only the row of rank 0; in a question that joins, every table keeps only as many rows of
-a unit as its policy bounds, by their random rank: else one unit's rows, multiplied by one another, could
-take all the time there is, and the failure would tell of that unit.
+row filters and masks apply before anything that the question says (design rule). Every table keeps only as
+many rows of a unit as its policy bounds, by their random rank. So one unit's rows cannot take all the time
+there is by meeting each other in a join, all its rows together move an answer by a bounded amount, and where
+that bound is the best one known, no unit has to be looked at apart.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Contribution:
 
     `once`: the relation itself holds at most one row of each unit, so nothing need be bounded later.
     `met`: rows of one unit that a join can really meet, whatever is counted of them later.
+    `sure`: most rows of one unit that the relation really holds, enforced below; None when that is not known.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class Contribution:
     rows_per_group: int
     once: bool
     met: int
+    sure: int | None = None
 
     def joined(self, other: Contribution) -> Contribution:
         """Bounds after joining on the unit: each row of one side meets each of the other."""
@@ -52,11 +54,12 @@ class Contribution:
             min(rows, self.rows_per_group * other.rows_per_group),
             self.once and other.once,
             self.met * other.met,
+            None if self.sure is None or other.sure is None else self.sure * other.sure,
         )
 
     def fanned_out(self) -> Contribution:
         """The same bounds where a row may meet several public rows: they hold only once enforced."""
-        return replace(self, once=False)
+        return replace(self, once=False, sure=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +208,8 @@ def protected_table(
     policy: TablePolicy,
     links: Mapping[str, frozenset[str]],
     wanted: frozenset[str],
-    *,
-    joins: bool,
 ) -> Rows:
     """The base relation of a protected table with the `wanted` columns (true names).
-
-    `joins`: whether the question joins anything.
 
     Raises:
         SandboxError: `bounds-missing` when the policy lacks its unit or bounds (fail closed, I-6).
@@ -224,10 +223,9 @@ def protected_table(
         )
     most = policy.bounds.rows_per_unit
     groups = min(most, policy.bounds.groups_per_unit or most)
-    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1, most)
+    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1, most, most)
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
-    if joins or most == 1:
-        tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))
+    tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))
     tree = _base(dataset, table, policy, wanted, tests)
     tree.select(exp.alias_(column(UNIT_COLUMN), exp.to_identifier(UNIT_COLUMN, quoted=True)), copy=False)
     columns = {

@@ -2,8 +2,9 @@
 
 Per unit first: `SELECT __unit, keys, COUNT(*), SUM(a0) … GROUP BY __unit, keys`; then each unit's part is
 clamped, and the parts are summed per group. Files are clustered by `__unit`, so the first pass is
-nearly free. Where a unit has at most one row there is no first pass. Where a unit may touch more groups
-than its bound, it keeps those of least hash: a choice that depends on its own rows alone.
+cheap. There is none where a unit has at most one row, or where bounds on its rows alone give no larger a
+sensitivity: rows are as many as the policy bounds, and each is held within its own bounds. Where a unit may
+touch more groups than its bound, it keeps those of least hash: a choice that depends on its own rows alone.
 
 Public keys: every combination appears, with 0 where no row has it. Order never depends on rows.
 """
@@ -100,7 +101,8 @@ def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
 
 def bounded_select(boundary: Boundary) -> exp.Select:
     """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
-    per_group = _once(boundary) if boundary.once else _per_unit(boundary)
+    pass_of = _once if boundary.once else _by_row if boundary.by_row else _per_unit
+    per_group = pass_of(boundary)
     if not boundary.keys:
         return per_group
     if boundary.domain is None:
@@ -125,6 +127,31 @@ def _once(boundary: Boundary) -> exp.Select:
         outputs.append(_alias(_saturate(total, m), m.name))
     tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
     return tree.group_by(*(column(k.name) for k in boundary.keys), copy=False)
+
+
+def _by_row(boundary: Boundary) -> exp.Select:
+    """One pass: every row is held within its bounds, and no unit has more rows than its bound."""
+    keys = [column(k.name) for k in boundary.keys]
+    outputs: list[exp.Expr] = list(keys)
+    distinct = [m for m in boundary.measures if m.kind is Measures.DISTINCT]
+    for m in boundary.measures:
+        match m.kind:
+            case Measures.DISTINCT:
+                continue
+            case Measures.UNITS:
+                total: exp.Expr = exp.Count(this=exp.Distinct(expressions=[column(UNIT_COLUMN)]))
+            case Measures.ROWS:
+                total = exp.Count(this=exp.Star())
+            case Measures.VALUES:
+                total = exp.Count(this=column(_argument(m)))
+            case Measures.SUM | Measures.AVERAGED_SUM:
+                total = _summed(m, rounded=True)
+        outputs.append(_alias(_saturate(total, m), m.name))
+    if not outputs:
+        return joined_counts(boundary, None, distinct)
+    tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    tree = tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
+    return joined_counts(boundary, tree, distinct) if distinct else tree
 
 
 def _per_unit(boundary: Boundary) -> exp.Select:
@@ -200,12 +227,25 @@ def _unit_part(m: Measure) -> exp.Expr:
     count = exp.Count(this=column(_argument(m)))
     if m.kind is Measures.VALUES:
         return count
-    whole: exp.Expr = exp.Sum(this=column(_argument(m)))
-    if m.middle:
-        text = exp.Literal.string(f"{m.middle:f}")
-        middle = cast(text, decimal_type(NATIVE_WIDTH, m.decimals) if m.decimal else "HUGEINT")
-        whole = exp.Paren(this=exp.Sub(this=whole, expression=exp.Mul(this=middle, expression=count.copy())))
+    whole = _summed(m, rounded=False)
     return _scaled_down(whole, count, m) if m.kind is Measures.AVERAGED_SUM else whole
+
+
+def _summed(m: Measure, *, rounded: bool) -> exp.Expr:
+    """The exact sum of what the measure reads, less its middle for each value that there is.
+
+    `rounded`: each value to the measure's units, where it has more decimals.
+    """
+    value: exp.Expr = column(_argument(m))
+    if rounded and m.decimal and m.scale < m.decimals:
+        value = cast(value, decimal_type(NATIVE_WIDTH, m.scale))
+    whole: exp.Expr = exp.Sum(this=value)
+    if not m.middle:
+        return whole
+    text = exp.Literal.string(f"{m.middle:f}")
+    middle = cast(text, decimal_type(NATIVE_WIDTH, m.decimals) if m.decimal else "HUGEINT")
+    count = exp.Count(this=column(_argument(m)))
+    return exp.Paren(this=exp.Sub(this=whole, expression=exp.Mul(this=middle, expression=count)))
 
 
 def _scaled_down(whole: exp.Expr, count: exp.Expr, m: Measure) -> exp.Expr:

@@ -86,7 +86,7 @@ def assert_bounded(sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int
     st.integers(0, 10_000),
     st.integers(1, 6),
     st.integers(0, 8),
-    st.tuples(st.integers(1, 6), st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)),
     st.data(),
 )
 def test_one_unit_moves_no_more_than_declared(
