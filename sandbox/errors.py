@@ -59,6 +59,8 @@ class ErrorCode(StrEnum):
     KEYS_ROTATED = "keys-rotated"
     KEY_REFUSED = "key-refused"
     FILE_MODE = "file-mode"
+    # rooms
+    ROOM_UNAVAILABLE = "room-unavailable"
     # log
     LOG_CORRUPT = "log-corrupt"
     # API

@@ -39,3 +39,25 @@ class Settings(BaseSettings):
         ge=1,
         description="Questions that may wait at the API, half of them by one person; more are sent away.",
     )
+    room_python: Path | None = Field(
+        None, description="Interpreter, with ipykernel, that notebooks run on; without it, the sandbox's own."
+    )
+    room_notebooks: Path | None = Field(
+        None, description="Folder of notebooks that a kernel may read, as ~/notebooks."
+    )
+    room_work: Path | None = Field(None, description="Folder that a kernel may write, as ~/work.")
+    room_folder: Path | None = Field(
+        None, description="Folder for the sockets of kernels; its path is short."
+    )
+    room_cgroup: str = Field(
+        "sandbox",
+        pattern=r"^[a-z0-9][a-z0-9/-]*$",
+        description="Control group, in every hierarchy, below which rooms get theirs.",
+    )
+    room_memory_mb: int = Field(
+        2048, ge=128, description="Memory of one room, scratch folders included, in MiB."
+    )
+    room_processes: int = Field(256, ge=16, description="Processes and threads of one room.")
+    room_cpus: float = Field(1.0, gt=0, description="Processor time of one room, in cores.")
+    room_work_mb: int = Field(1024, ge=1, description="Size of the work folder of one person, in MiB.")
+    room_scratch_mb: int = Field(256, ge=1, description="Size of the home, and of /tmp, of one room, in MiB.")

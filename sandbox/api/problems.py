@@ -80,6 +80,7 @@ STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.KEYS_ROTATED: 500,
     ErrorCode.KEY_REFUSED: 500,
     ErrorCode.FILE_MODE: 500,
+    ErrorCode.ROOM_UNAVAILABLE: 500,
     ErrorCode.LOG_CORRUPT: 500,
     ErrorCode.TOKEN_INVALID: 401,
     ErrorCode.REQUEST_INVALID: 400,

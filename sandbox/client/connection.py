@@ -28,7 +28,8 @@ class Sandbox:
     """A data sandbox.
 
     Args:
-        url: where it listens; without it, the environment's SANDBOX_URL.
+        url: where it listens; without it, the socket SANDBOX_SOCKET of a sealed notebook, which needs no
+            token, or the environment's SANDBOX_URL.
         token: your bearer token; without it, the environment's SANDBOX_TOKEN.
         grant: the grant to ask under; without it, your only one.
         timeout: longest wait for a reply, in seconds; a question may run a minute and wait another.
@@ -52,9 +53,15 @@ class Sandbox:
         insecure: bool = False,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        url = url or os.environ.get("SANDBOX_URL", "")
-        token = token or os.environ.get("SANDBOX_TOKEN", "")
-        if not url or not token:
+        door = os.environ.get("SANDBOX_SOCKET", "")
+        if door and not url and transport is None:
+            # The socket is the identity: whoever listens knows whose notebook this is.
+            url, token, transport = "http://sandbox", "", _through(door)
+        else:
+            door = ""
+            url = url or os.environ.get("SANDBOX_URL", "")
+            token = token or os.environ.get("SANDBOX_TOKEN", "")
+        if not door and not (url and token):
             raise ValueError(
                 "A sandbox needs a URL and a token: Sandbox(url, token), or SANDBOX_URL and SANDBOX_TOKEN."
             )
@@ -71,7 +78,7 @@ class Sandbox:
         self._url = f"{base.scheme}://{base.netloc.decode()}{base.path}"
         self._grant = grant
         self._patience = patience
-        self._lines = Lines(base, {"Authorization": f"Bearer {token}"}, timeout, transport)
+        self._lines = Lines(base, {"Authorization": f"Bearer {token}"} if token else {}, timeout, transport)
 
     def sql(
         self,
@@ -218,6 +225,11 @@ class Sandbox:
                 raise fault
             time.sleep(wait)
             pause = min(2 * pause, 4.0)
+
+
+def _through(door: str) -> httpx.BaseTransport:
+    """A connection of its own for every request, so that threads share none."""
+    return httpx.HTTPTransport(uds=door, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def _read(make: Callable[[Any], Result], reply: httpx.Response) -> Result:

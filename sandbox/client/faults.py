@@ -53,6 +53,10 @@ class SandboxFault(Exception):
             lines.append(self.instance)
         return "\n  ".join(page.clean(line, page.MOST_LINE) for line in lines)
 
+    def _render_traceback_(self) -> list[str]:
+        """How a notebook shows it: what is wrong and what to do, not the inside of this package."""
+        return [f"{type(self).__name__} {self}"]
+
 
 class SandboxRefused(SandboxFault):
     """The sandbox said no; nothing was charged. Change the question, the grant or the epsilon."""

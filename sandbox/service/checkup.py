@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.rooms.bubblewrap import Bubblewrap
 from sandbox.service import home as homes
 from sandbox.service.reports import Finding
 from sandbox.settings import Settings
@@ -29,6 +30,7 @@ def doctor(settings: Settings, prompt: Callable[[], str] | None = None) -> tuple
 def _findings(settings: Settings, prompt: Callable[[], str] | None) -> Iterator[Finding]:
     yield Finding("python", sys.version_info >= (3, 11), sys.version.split()[0])
     yield from (_package(name) for name in NEEDED)
+    yield from _walls(settings)
     folder = settings.home.absolute()
     try:
         homes.require(settings)
@@ -59,6 +61,12 @@ def _package(name: str) -> Finding:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
         return Finding(name, False, "is not installed: make setup, or pip install data-sandbox")
+
+
+def _walls(settings: Settings) -> Iterator[Finding]:
+    """What holds between a sealed room and this machine. Without it no room starts; all else works."""
+    for found in Bubblewrap(settings.room_cgroup).self_test():
+        yield Finding(f"rooms: {found.name}", True if found.holds else None, found.detail)
 
 
 def _modes(folder: Path) -> Finding:

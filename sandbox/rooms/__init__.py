@@ -1,0 +1,1 @@
+"""Isolation: where other people's code runs, and what keeps it there."""
