@@ -26,6 +26,7 @@ from sandbox.query.boundary import Boundary
 from sandbox.query.growth import check_parts
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
+from sandbox.query.places import placed
 from sandbox.query.private import aggregate
 from sandbox.query.public import output_errors, post_process
 from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
@@ -73,15 +74,15 @@ def analyze(authorized: Authorized) -> Analyzed:
     """
     walk = _Walk(authorized)
     root = authorized.resolved.tree
-    with localcontext(EXACT):
+    with localcontext(EXACT), placed(authorized.resolved.parsed.sql):
         result = walk.select(root, {})
-    if isinstance(result, Rows):
-        raise SandboxError(
-            ErrorCode.RAW_ROWS,
-            "The question asks for rows of protected data; only aggregates leave the sandbox.",
-            "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
-            place=place_of(root.selects[0], authorized.resolved.parsed.sql),
-        )
+        if isinstance(result, Rows):
+            raise SandboxError(
+                ErrorCode.RAW_ROWS,
+                "The question asks for rows of protected data; only aggregates leave the sandbox.",
+                "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
+                place=place_of(root.selects[0], authorized.resolved.parsed.sql),
+            )
     errors = output_errors(result.tree, walk.boundaries)
     read = {t.name for t in errors.tree.find_all(exp.Table)}
     return Analyzed(

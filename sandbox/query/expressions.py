@@ -332,7 +332,7 @@ class Lowering:
         """The refusal of a value of the wrong kind."""
         return SandboxError(
             ErrorCode.SQL_TYPE,
-            f"{node.sql('duckdb')[:80]} {what}.",
+            f"{node.sql('duckdb').replace(chr(34), '')[:80]} {what}.",
             "Check the types in the dataset's dictionary.",
             place=place_of(node, self.sql),
         )  # fmt: skip

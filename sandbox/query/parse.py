@@ -9,18 +9,31 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import re
 from dataclasses import dataclass
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from sandbox.errors import ErrorCode, Place, SandboxError
+from sandbox.query.places import (
+    DIALECT,
+    has_place,
+    place_at,
+    place_of,
+    place_of_word,
+    placed,
+    tokens_of,
+    unclosed,
+)
 from sandbox.query.tokens import check_tokens
 from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, needed, spoken_name, strange_part
 
-DIALECT = "duckdb"
+__all__ = ["DIALECT", "Parsed", "check_size", "parse", "place_of"]
+# The parser repeats in its warnings what it was given, and a question belongs into no log but the sealed one.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 MAX_NODES = 5_000
 MAX_DEPTH = 120
 
@@ -45,12 +58,19 @@ def parse(sql: str, max_bytes: int) -> Parsed:
             ErrorCode.SQL_TOO_LARGE,
             f"The question is longer than {max_bytes:,} bytes.",
             "Shorten it; long lists of values belong into a code list of the policy.",
+            place=place_at(sql, max_bytes, len(sql) - 1) if max_bytes < len(sql) else None,
         )
+    with placed(sql):
+        return Parsed(sql, _checked(_statement(sql), sql))
+
+
+def _statement(sql: str) -> exp.Expr:
+    """The one statement of a text."""
     try:
         check_tokens(sql, DIALECT)
         statements = [s for s in sqlglot.parse(sql, dialect=DIALECT) if s is not None]
     except (ParseError, TokenError) as error:
-        raise _syntax(error) from None
+        raise _syntax(error, sql) from None
     except (SqlglotError, RecursionError, ValueError):
         raise SandboxError(
             ErrorCode.SQL_SYNTAX,
@@ -62,32 +82,50 @@ def parse(sql: str, max_bytes: int) -> Parsed:
             ErrorCode.SQL_UNSUPPORTED,
             f"A question is one SELECT; this is {len(statements)} statements.",
             "Ask one SELECT at a time.",
+            place=_second_statement(sql),
         )
-    tree = statements[0]
+    return statements[0]
+
+
+def _second_statement(sql: str) -> Place | None:
+    tokens = tokens_of(sql)
+    ends = [i for i, token in enumerate(tokens) if token.token_type is TokenType.SEMICOLON]
+    later = [i + 1 for i in ends if 0 < i < len(tokens) - 1]
+    return place_at(sql, tokens[later[0]].start, tokens[-1].end) if later else None
+
+
+def _checked(tree: exp.Expr, sql: str) -> exp.Select:
+    """The tree, which is one SELECT of the vocabulary."""
     check_size(tree)
     if not isinstance(tree, exp.Select):
+        first = tokens_of(sql)[0]
+        query = isinstance(tree, exp.Query)
+        name = spoken_name(tree) if query else first.text.upper()[:40]
         raise SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
-            f"{spoken_name(tree)} is not supported; a question is one SELECT.",
-            "Write SELECT … FROM … (WITH is allowed before it).",
-            place=place_of(tree, sql),
+            f"{name} is not supported; a question is one SELECT.",
+            instead_of(tree) if query else "Write SELECT … FROM … (WITH is allowed before it).",
+            place=place_of(tree, sql) if query else place_at(sql, first.start, first.end),
         )
     for node in tree.walk():
         node.comments = None
         if type(node) not in ALLOWED:
             raise _not_allowed(node, sql)
-        part = strange_part(node)
-        if part is not None:
-            raise SandboxError(
-                ErrorCode.SQL_UNSUPPORTED,
-                f"{part} in {spoken_name(node)} is not supported.",
-                instead_of(node),
-                place=place_of(node, sql),
-            )
         wrong = _misplaced(node)
         if wrong is not None:
-            raise SandboxError(ErrorCode.SQL_UNSUPPORTED, *wrong, place=place_of(node, sql))
-    return Parsed(sql, tree)
+            place = place_of(node, sql) if has_place(node) else place_of_word(node.key.upper(), sql)
+            raise SandboxError(ErrorCode.SQL_UNSUPPORTED, *wrong, place=place or place_of(node, sql))
+        part = strange_part(node)
+        if part is not None:
+            inside = node.args[part]
+            inner = inside if isinstance(inside, exp.Expr) and has_place(inside) else node
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{part.rstrip('_').upper()} in {spoken_name(node)} is not supported.",
+                instead_of(inner if isinstance(inner, exp.Qualify) else node),
+                place=place_of(inner, sql),
+            )
+    return tree
 
 
 def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
@@ -114,11 +152,16 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
                 "Rename them in SELECT, as in: SELECT age AS a.",
             )
         case exp.Limit() | exp.Offset() if not _whole_number(node.expression):
-            return ("LIMIT and OFFSET take a whole number.", "Write LIMIT 10.")
+            return ("LIMIT and OFFSET take a whole number of at most 18 digits.", "Write LIMIT 10.")
         case exp.Var() if node.name.upper() not in TIME_UNITS:
             return (
                 f"{node.name[:40]} is no part of a date or time.",
                 "Parts are: year, quarter, month, week, day, hour, minute, second.",
+            )
+        case exp.DataType() if node.args.get("kind"):
+            return (
+                f"There is no type {str(node.args['kind'])[:40]}.",
+                "Types are: BIGINT, DOUBLE, DECIMAL(12, 2), VARCHAR, BOOLEAN, DATE, TIMESTAMP.",
             )
         case exp.DataTypeParam() if not _whole_number(node.this):
             return ("The size of a type is a whole number.", "Write DECIMAL(12, 2).")
@@ -130,7 +173,8 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
 
 
 def _whole_number(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
+    plain = isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
+    return plain and len(node.name) <= 18
 
 
 def check_size(tree: exp.Expr) -> None:
@@ -156,7 +200,7 @@ def check_size(tree: exp.Expr) -> None:
     )
 
 
-def _syntax(error: ParseError | TokenError) -> SandboxError:
+def _syntax(error: ParseError | TokenError, sql: str) -> SandboxError:
     """The refusal of what is not SQL; sqlglot's own words only where they are about the text."""
     details = getattr(error, "errors", None) or [{}]
     first = details[0]
@@ -166,7 +210,7 @@ def _syntax(error: ParseError | TokenError) -> SandboxError:
         place = Place(int(first["line"]), max(1, int(first.get("col") or 1) - max(0, len(text) - 1)), text)
     said = str(first.get("description") or "").split("\n")[0]
     if isinstance(error, TokenError):
-        what = "a quotation mark or a comment is not closed."
+        what, place = "a quotation mark or a comment is not closed.", unclosed(sql)
     elif said.startswith("Required keyword") or "SENTINEL" in said:
         what = "something is missing here."
     elif said.startswith("Expecting ") and "<" not in said:
@@ -184,30 +228,14 @@ def _syntax(error: ParseError | TokenError) -> SandboxError:
 
 
 def _not_allowed(node: exp.Expr, sql: str) -> SandboxError:
-    is_function = isinstance(node, exp.Func)
-    code = ErrorCode.SQL_FUNCTION_UNKNOWN if is_function else ErrorCode.SQL_UNSUPPORTED
-    what = "The function" if is_function else "The construct"
-    return SandboxError(
-        code, f"{what} {spoken_name(node)} is not supported.", instead_of(node), place=place_of(node, sql)
-    )
-
-
-def _positions(node: exp.Expr) -> Iterator[tuple[int, int]]:
-    for part in node.walk():
-        if part.arg_key in ("table", "db") and isinstance(part.parent, exp.Column):
-            continue  # resolving copies the table's own position there
-        meta = part.meta
-        if "start" in meta and "end" in meta:
-            yield meta["start"], meta["end"]
-
-
-def place_of(node: exp.Expr, sql: str) -> Place | None:
-    """Line, column and text of `node` in `sql`; None when the parser kept no position for it."""
-    spans = list(_positions(node))
-    if not spans:
-        return None
-    start, end = min(s for s, _ in spans), max(e for _, e in spans)
-    if not 0 <= start <= end < len(sql):
-        return None
-    before = sql[:start]
-    return Place(before.count("\n") + 1, start - (before.rfind("\n") + 1) + 1, sql[start : end + 1][:120])
+    place = place_of(node, sql)
+    if not has_place(node):
+        word = "" if isinstance(node, exp.Placeholder | exp.Parameter) else spoken_name(node)
+        place = place_of_word(word, sql) or place
+    if not isinstance(node, exp.Func):
+        what = f"The construct {spoken_name(node)} is not supported."
+        return SandboxError(ErrorCode.SQL_UNSUPPORTED, what, instead_of(node), place=place)
+    called = re.match(r"\w+(?=\s*\()", place.text) if place is not None else None
+    name = called[0] if called else spoken_name(node)
+    what = f"The function {name[:64]} is not supported."
+    return SandboxError(ErrorCode.SQL_FUNCTION_UNKNOWN, what, instead_of(node, name), place=place)

@@ -20,7 +20,8 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Measure
 from sandbox.query.noise import Noised
-from sandbox.query.parse import DIALECT
+from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.places import whole
 from sandbox.query.price import Priced, half_width
 from sandbox.query.public import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.rewrite import Rewritten
@@ -55,7 +56,7 @@ def post_process(rewritten: Rewritten, priced: Priced | None, noised: Noised, se
         SandboxError: `question-failed`.
 
     """
-    result = _run(_sql(rewritten, priced), noised, seconds)
+    result = _run(_tree(rewritten, priced).sql(DIALECT, copy=False), noised, seconds)
     return split(result, rewritten.analyzed.authorized.resolved.output)
 
 
@@ -72,18 +73,42 @@ def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> Non
         for b in analyzed.boundaries
     }
     tables |= {o.name: _sample(o.columns, {}) for o in analyzed.open_tables}
+    tree = _tree(rewritten, priced)
+    with _engine().cursor() as cursor:
+        for name, table in tables.items():
+            cursor.register(name, table)
+        with interrupted_after(cursor, seconds):
+            if _runs(cursor, tree):
+                return
+            wrong = _wrong_part(cursor, tree, analyzed.authorized.resolved.tree)
+    sql = analyzed.authorized.resolved.parsed.sql
+    raise SandboxError(
+        ErrorCode.SQL_TYPE,
+        "What the question computes from the answer does not fit together.",
+        "Check the types on both sides of each operator; CAST where they differ. Nothing was charged.",
+        place=place_of(wrong, sql) or whole(sql),
+    )
+
+
+def _runs(cursor: duckdb.DuckDBPyConnection, tree: exp.Select) -> bool:
     try:
-        with _engine().cursor() as cursor:
-            for name, table in tables.items():
-                cursor.register(name, table)
-            with interrupted_after(cursor, seconds):
-                cursor.execute(_sql(rewritten, priced)).fetchall()  # a relation would be planned twice
+        cursor.execute(tree.sql(DIALECT)).fetchall()  # a relation would be planned twice
     except duckdb.Error:
-        raise SandboxError(
-            ErrorCode.SQL_TYPE,
-            "What the question computes from the answer does not fit together.",
-            "Check the types on both sides of each operator; CAST where they differ. Nothing was charged.",
-        ) from None
+        return False
+    return True
+
+
+def _wrong_part(cursor: duckdb.DuckDBPyConnection, tree: exp.Select, written: exp.Select) -> exp.Expr:
+    """The first column of the question that does not run without the others, else all of it."""
+    plain = tree.copy()
+    for part in ("order", "limit", "offset"):
+        plain.set(part, None)
+    count = len(written.selects)
+    for at, made in enumerate(tree.selects):
+        plain.set("expressions", [made.copy()])
+        if not _runs(cursor, plain):
+            return written.selects[at if at < count else int(made.alias.removeprefix(ERROR_PREFIX))]
+    return written
 
 
 def _sample(typed: Mapping[str, Typed], more: Mapping[str, pa.Array[Any]]) -> pa.Table:
@@ -129,14 +154,14 @@ def joined(processed: Processed, output: tuple[str, ...]) -> pa.Table:
     return pa.table(columns, names=names)
 
 
-def _sql(rewritten: Rewritten, priced: Priced | None) -> str:
+def _tree(rewritten: Rewritten, priced: Priced | None) -> exp.Select:
     boundaries = {b.boundary.name: b for b in priced.boundaries} if priced is not None else {}
     tree = rewritten.analyzed.post.copy()
     for node in list(tree.find_all(exp.Column)):
         if node.name.startswith(HALF_WIDTH):
             value = half_width(boundaries[node.table], node.name.removeprefix(HALF_WIDTH))
             node.replace(cast(exp.Literal.string(f"{value:f}"), "DOUBLE"))
-    return tree.sql(DIALECT, copy=False)
+    return tree
 
 
 @lru_cache(maxsize=1)

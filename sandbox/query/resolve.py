@@ -26,6 +26,7 @@ from sandbox.policy.decide import Usage
 from sandbox.policy.types import Kind, Policy, TablePolicy, Use
 from sandbox.query.growth import check_aliases
 from sandbox.query.parse import DIALECT, Parsed, check_size, place_of
+from sandbox.query.places import placed
 from sandbox.query.usages import TableKey, collect
 from sandbox.query.vocabulary import has_aggregate, sources_of
 
@@ -86,12 +87,17 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
         SandboxError: `sql-name-unknown`, `sql-name-ambiguous`, `sql-unsupported`, `sql-too-large`.
 
     """
+    with placed(parsed.sql):
+        return _resolved(parsed, shown)
+
+
+def _resolved(parsed: Parsed, shown: Visible) -> Resolved:
     tree = parsed.tree.copy()
     _refuse_reserved(tree, parsed.sql)
     _name_tables(tree, shown, parsed.sql)
     _refuse_twin_tables(tree, parsed.sql)
     written = _name_outputs(tree)
-    _expand_distinct(tree)
+    _expand_distinct(tree, parsed.sql)
     check_aliases(tree)
     try:
         qualified = qualify(tree, schema=_schema(shown), dialect=DIALECT, validate_qualify_columns=True)
@@ -254,7 +260,7 @@ def _name_outputs(tree: exp.Select) -> dict[str, str]:
     return {e.alias_or_name.lower(): e.alias_or_name for e in tree.expressions}
 
 
-def _expand_distinct(tree: exp.Expr) -> None:
+def _expand_distinct(tree: exp.Expr, sql: str) -> None:
     for select in tree.find_all(exp.Select):
         group = select.args.get("group")
         if select.args.get("distinct"):
@@ -263,6 +269,7 @@ def _expand_distinct(tree: exp.Expr) -> None:
                     ErrorCode.SQL_UNSUPPORTED,
                     "DISTINCT beside aggregates is not supported.",
                     "Drop DISTINCT.",
+                    place=place_of(select, sql),
                 )
             select.set("distinct", None)
             select.set("group", exp.Group(all=True))

@@ -160,9 +160,10 @@ def clamped(t: Typed) -> Typed:
     if t.low is None or t.high is None:
         if not t.exact:
             return t
+        name = t.sql.sql("duckdb").replace('"', "")[:80]
         raise SandboxError(
             ErrorCode.BOUNDS_MISSING,
-            f"{t.sql.sql('duckdb')} has no public bounds, so arithmetic on it has no proven range.",
+            f"{name} has no public bounds, so arithmetic on it has no proven range.",
             "Ask a steward for `between` on the column, or bound it yourself: LEAST(GREATEST(x, low), high).",
         )
     if t.kind is Kind.INTEGER and max(abs(t.low), abs(t.high)) >= INTEGER_LIMIT:

@@ -7,6 +7,7 @@ boundary it runs on noisy or public tables as it is.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 
 from sqlglot import exp
@@ -149,24 +150,58 @@ def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
         yield join.this
 
 
+_SPOKEN: dict[type, str] = {
+    exp.Placeholder: "parameter", exp.Parameter: "parameter", exp.Dot: "access by a dot",
+    exp.TableColumn: "whole row as a value", exp.ColumnDef: "type with parts",
+    exp.PropertyEQ: "named argument", exp.IgnoreNulls: "ANY_VALUE", exp.BitwiseLeftShift: "<<",
+    exp.BitwiseRightShift: ">>", exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|", exp.SimilarTo: "SIMILAR TO", exp.RawString: "text in dollars",
+    exp.ByteString: "text with escapes", exp.National: "national text",
+}  # fmt: skip
+_NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("REGEXP", "SIMILAR"), "Use LIKE 'a%', STARTS_WITH, CONTAINS or ENDS_WITH."),
+    (
+        ("NOW", "TODAY", "CURRENT_DATE", "CURRENT_TIME", "GETDATE", "GET_CURRENT"),
+        "Write the day itself: DATE '2026-01-31'. An answer must not depend on when it is asked.",
+    ),
+    (("RAND", "SETSEED", "UUID", "GEN_RANDOM"), "Noise is the sandbox's own; ask for the aggregate."),
+    (
+        ("READ_", "SCAN", "PARQUET_", "GLOB", "SNIFF"),
+        "FROM takes tables of the grant; `sandbox datasets` lists them.",
+    ),
+    (
+        ("LIST", "ARRAY_AGG", "STRING_AGG", "GROUP_CONCAT", "FIRST", "LAST", "ANY_VALUE", "ARG_M", "MODE"),
+        "Count by value instead: SELECT x, COUNT(*) … GROUP BY x.",
+    ),
+)
+
+
 def spoken_name(node: exp.Expr) -> str:
     """The name under which a person knows this construct."""
     if isinstance(node, exp.Anonymous):
         return str(node.this)[:64]
+    if type(node) in _SPOKEN:
+        return _SPOKEN[type(node)]
     if isinstance(node, exp.Func):
         return node.sql_name()
     return type(node).__name__.upper()
 
 
-def instead_of(node: exp.Expr) -> str:
-    """What is supported instead of `node`, as one sentence."""
+def instead_of(node: exp.Expr, name: str = "") -> str:
+    """What is supported instead of `node`, as one sentence; `name` is how a function was called."""
     for kind, hint in _HINTS.items():
         if isinstance(node, kind):
             return hint
-    if isinstance(node, exp.Func):
-        names = sorted(t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func))
-        return "Supported functions: " + ", ".join(names) + "."
-    return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
+    if not isinstance(node, exp.Func):
+        return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
+    names = sorted({t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func)})
+    asked = {name.upper(), spoken_name(node).upper()} - {""}
+    for starts, hint in _NEAREST:
+        if any(one.startswith(starts) for one in asked):
+            return hint
+    close = [found for one in sorted(asked) for found in difflib.get_close_matches(one, names, 1, 0.75)]
+    mean = f"Did you mean {close[0]}? " if close else ""
+    return f"{mean}Supported functions: {', '.join(names)}."
 
 
 def needed(node: exp.Func) -> tuple[str, ...]:
@@ -179,11 +214,11 @@ def needed(node: exp.Func) -> tuple[str, ...]:
 
 
 def strange_part(node: exp.Expr) -> str | None:
-    """The name of a part of `node` that is not supported here; None when all are."""
+    """The argument of `node` that is not supported here; None when all are."""
     allowed = PARTS.get(type(node))
     if allowed is None:
         return None
     for name, value in node.args.items():
         if value and name not in allowed:
-            return name.rstrip("_").upper()
+            return name
     return None

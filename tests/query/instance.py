@@ -33,8 +33,8 @@ def open_instance(folder: Path) -> Home:
     return homes.open_home(settings_of(folder), PASSPHRASE)
 
 
-def make(folder: Path, grant: str = GRANT, units: int = 400) -> None:
-    """Make an instance: publish the world and load people and visits."""
+def make(folder: Path, grant: str = GRANT, units: int = 400, without: int | None = None) -> None:
+    """Make an instance: publish the world and load people and visits (but those of the unit `without`)."""
     homes.init(settings_of(folder), PASSPHRASE)
     home = open_instance(folder)
     papers = folder / "papers"
@@ -46,19 +46,21 @@ def make(folder: Path, grant: str = GRANT, units: int = 400) -> None:
     steward.publish(home, homes.actor(home, None, Via.CLI), papers / "people.yaml")
     for name in ("units.yaml", "w.policy.yaml", "grants/g.yaml"):
         steward.publish(home, homes.actor(home, "wang", Via.CLI), papers / name)
-    load(home, folder, units)
+    load(home, folder, units, without)
     homes.close(home)
 
 
-def load(home: Home, folder: Path, units: int) -> None:
-    """Load `units` people with two visits each (again: a new version)."""
+def load(home: Home, folder: Path, units: int, without: int | None = None) -> None:
+    """Load `units` people with two visits each (again: a new version), but those of one unit."""
     people = [
         (i, i % 100, f"{i % 5}.25", i % 80, "true", "abc"[i % 3], "oslo", "2000-01-02", "s3cr3t", i % 9, "x")
         for i in range(units)
+        if i != without
     ]
     visits = [
         [i % units, i % 40, "pqrs"[i % 4], "u", "1.250", i % 5, "2001-02-03 04:05:06"]
         for i in range(2 * units)
+        if i % units != without
     ]
     names = {
         "people": [

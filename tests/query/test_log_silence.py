@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ import pytest
 
 from sandbox.audit.bundle import export_bundle
 from sandbox.errors import SandboxError
+from sandbox.query.parse import parse
 from sandbox.query.pipeline import Question, ask
 from sandbox.service import home as homes
 from sandbox.service import opc
@@ -27,6 +29,7 @@ REFUSED = (
     "SELECT zanzibar471108154711 FROM people",
     "this is not SQL: zanzibar 471108154711",
     "SELECT MEDIAN(age) FROM people WHERE age <> 471108154711",
+    "CALL zanzibar('471108154711')",
 )
 
 
@@ -68,5 +71,17 @@ def test_no_true_count_is_in_the_log(leaves: tuple[list[str], bytes]) -> None:
 
 def test_questions_and_refusals_are_all_there(leaves: tuple[list[str], bytes]) -> None:
     joined = "\n".join(leaves[0])
-    for kind in ("question.intended", "question.settled", "question.repeated", "question.refused"):
-        assert joined.count(f"kind='{kind}'") == 4, kind
+    for kind in ("question.intended", "question.settled", "question.repeated"):
+        assert joined.count(f"kind='{kind}'") == len(QUESTIONS), kind
+    assert joined.count("kind='question.refused'") == len(REFUSED)
+
+
+def test_no_library_repeats_a_question_on_the_terminal(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The parser warned of statements that it does not know, and quoted them whole."""
+    for sql in (*QUESTIONS, *REFUSED):
+        with contextlib.suppress(SandboxError):
+            parse(sql, 65_536)
+    said = caplog.text + "".join(capfd.readouterr())
+    assert not [mark for mark in MARKS if mark in said]

@@ -261,8 +261,8 @@ class Silent:
         return list(values)
 
 
-def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnection) -> Processed:
-    """The answer with noise off."""
+def planned(sql: str, world: Published) -> tuple[Rewritten, Priced]:
+    """The question with a price that has no noise, rehearsed: all that can be refused is."""
     question = rewritten(sql, world)
     boundaries = tuple(
         PricedBoundary(b, tuple(Noise(m, Silent(), Decimal(1), 0) for m in b.measures), 0)  # type: ignore[arg-type]
@@ -270,9 +270,15 @@ def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnect
     )
     priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
     rehearse(question, priced, 30.0)
+    return question, priced
+
+
+def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnection) -> Processed:
+    """The answer with noise off."""
+    question, priced = planned(sql, world)
     tables = {
         b.boundary.name: noisy_table(b, exact)
-        for b, exact in zip(boundaries, exact_tables(question, connection), strict=True)
+        for b, exact in zip(priced.boundaries, exact_tables(question, connection), strict=True)
     }
     for o in question.analyzed.open_tables:
         tables[o.name] = connection.sql(sql_of(o.tree, RELATIONS)).to_arrow_table()
