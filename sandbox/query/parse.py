@@ -36,6 +36,7 @@ __all__ = ["DIALECT", "Parsed", "check_size", "parse", "place_of"]
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 MAX_NODES = 5_000
 MAX_DEPTH = 120
+MOST_DIGITS = 18  # of LIMIT and OFFSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,13 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
                 "A table's columns keep their names.",
                 "Rename them in SELECT, as in: SELECT age AS a.",
             )
-        case exp.Limit() | exp.Offset() if not _whole_number(node.expression):
-            return ("LIMIT and OFFSET take a whole number of at most 18 digits.", "Write LIMIT 10.")
+        case exp.Limit() | exp.Offset() if (
+            not _whole_number(node.expression) or len(node.expression.name) > MOST_DIGITS
+        ):
+            return (
+                f"LIMIT and OFFSET take a whole number of at most {MOST_DIGITS} digits.",
+                "Write LIMIT 10.",
+            )
         case exp.Var() if node.name.upper() not in TIME_UNITS:
             return (
                 f"{node.name[:40]} is no part of a date or time.",
@@ -173,8 +179,7 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
 
 
 def _whole_number(node: exp.Expr) -> bool:
-    plain = isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
-    return plain and len(node.name) <= 18
+    return isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdecimal()
 
 
 def check_size(tree: exp.Expr) -> None:
