@@ -186,11 +186,18 @@ class UnitBlock(Block):
 
 
 class Bounds(Block):
-    """Contribution bounds of one unit: rows in all, groups (l0), rows in one group (l-infinity)."""
+    """Contribution bounds of one unit: rows in all, groups (l0), rows in one group (l-infinity).
+
+    Attributes:
+        totals: what holds one unit's part of a sum or count: what these bounds (and `between`) declare, or a
+            clamp within it that each question finds privately, from a share of its epsilon.
+
+    """
 
     rows_per_unit: Annotated[int, Field(ge=1, le=1_000_000)]
     groups_per_unit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     rows_per_group: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    totals: Literal["declared", "found_privately"] = "declared"
 
 
 class RowRule(Block):

@@ -25,6 +25,7 @@ MOST_KEY_COMBINATIONS = 1_000_000
 MOST_ROWS = 2**40  # of one table; bounds the exact sums
 MOST_PER_UNIT = 2**52
 FINE = 2**40
+LEAST_FOUND = 8  # a clamp within less is not worth finding
 
 
 class Weight(Enum):
@@ -76,6 +77,7 @@ class Measure:
         middle: what is still to be taken from each of its values, with as many decimals.
         in_all: most that one unit moves all groups together, in integer units; None when only `groups` and
             `most` bound it.
+        found: whether a clamp within [low, high] is found privately.
 
     """
 
@@ -92,6 +94,7 @@ class Measure:
     decimals: int = 0
     middle: Decimal = Decimal(0)
     in_all: int | None = None
+    found: bool = False
 
     @property
     def most(self) -> int:
@@ -160,6 +163,7 @@ class Measuring:
     """
 
     once: bool
+    found: bool
     per_group: int
     measures: list[Measure]
     arguments: list[exp.Expr]
@@ -270,9 +274,11 @@ class Measuring:
                     self.measures[i] = replace(known, weight=weight)
                 return self.measures[i]
         name, rows = f"m{len(self.measures)}", self.per_group
+        found = self.found and kind not in (Measures.UNITS, Measures.DISTINCT)
+        found = found and max(-low, high) >= LEAST_FOUND
         in_all = None if self.sure is None else self.sure * row
         measure = Measure(
-            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle, in_all
+            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle, in_all, found
         )
         self.measures.append(measure)
         return measure

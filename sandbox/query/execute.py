@@ -30,10 +30,14 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """Exact tables: one per boundary (never shown, only noised), one per open table."""
+    """Exact tables: one per boundary (never shown, only noised), one per open table.
+
+    `buckets`: of each boundary, the parts by size of the measures whose clamp is found privately.
+    """
 
     boundaries: tuple[pa.Table, ...]
     open_tables: tuple[pa.Table, ...]
+    buckets: tuple[Mapping[str, pa.Table], ...]
 
 
 def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
@@ -79,6 +83,10 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
             return Executed(
                 tuple(lease.run(sql_of(e.tree, relations), seconds) for e in rewritten.exact),
                 tuple(lease.run(sql_of(o.tree, relations), seconds) for o in rewritten.analyzed.open_tables),
+                tuple(
+                    {name: lease.run(sql_of(tree, relations), seconds) for name, tree in e.buckets}
+                    for e in rewritten.exact
+                ),
             )
     except SandboxError as error:
         if error.code is ErrorCode.SERVICE_BUSY:

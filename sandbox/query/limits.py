@@ -21,7 +21,7 @@ def listed(boundary: Boundary) -> list[exp.Expr]:
     """That keys are public ones: where groups are limited, no unit spends its choice on others."""
     if not boundary.limit_groups or boundary.domain is None:
         return []
-    return [_in_domain(k, values) for k, values in zip(boundary.keys, boundary.domain, strict=True)]
+    return [in_domain(k, values) for k, values in zip(boundary.keys, boundary.domain, strict=True)]
 
 
 def least_hash(boundary: Boundary) -> list[exp.Expr]:
@@ -53,7 +53,8 @@ def kept(
     return outer
 
 
-def _in_domain(key: Key, values: tuple[Scalar | None, ...]) -> exp.Expr:
+def in_domain(key: Key, values: tuple[Scalar | None, ...]) -> exp.Expr:
+    """That the key is one of its public values."""
     test: exp.Expr = exp.In(
         this=column(key.name), expressions=[key_literal(v, key) for v in values if v is not None]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import pyarrow as pa
@@ -11,24 +11,31 @@ import pyarrow.compute as pc
 from sandbox.privacy.arrow import add_noise
 from sandbox.query.boundary import Measure
 from sandbox.query.execute import Executed
+from sandbox.query.found import with_clamps
 from sandbox.query.price import Priced, PricedBoundary
 
 
 @dataclass(frozen=True, slots=True)
 class Noised:
-    """Tables that may be seen: noisy answers `noisy_<i>` and open tables `open_<i>`, by name."""
+    """Tables that may be seen: noisy answers `noisy_<i>` and open tables `open_<i>`, by name.
+
+    `priced`: the price, with the clamps that were found and the noise that follows from them.
+    """
 
     tables: dict[str, pa.Table]
+    priced: Priced | None = None
 
 
 def noise(priced: Priced, executed: Executed) -> Noised:
-    """Add the priced noise to every measure of every boundary."""
-    tables = {
-        b.boundary.name: noisy_table(b, exact)
-        for b, exact in zip(priced.boundaries, executed.boundaries, strict=True)
-    }
+    """Find what clamps are to be found, then add the priced noise to every measure of every boundary."""
+    settled = [
+        with_clamps(b, exact, buckets)
+        for b, exact, buckets in zip(priced.boundaries, executed.boundaries, executed.buckets, strict=True)
+    ]
+    tables = {b.boundary.name: noisy_table(b, exact) for b, exact in settled}
     opens = zip(priced.rewritten.analyzed.open_tables, executed.open_tables, strict=True)
-    return Noised(tables | {o.name: table for o, table in opens})
+    tables |= {o.name: table for o, table in opens}
+    return Noised(tables, replace(priced, boundaries=tuple(b for b, _ in settled)))
 
 
 def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:

@@ -18,7 +18,7 @@ def notes_on(priced: Priced | None) -> tuple[Note, ...]:
         return ()
     found: list[Note] = []
     for b in priced.boundaries:
-        found += [*_groups(b), *_contribution(b), *_bounds(b), *_means(b)]
+        found += [*_groups(b), *_contribution(b), *_bounds(b), *_found(b), *_means(b)]
     found.append(
         Note(
             "Every number carries noise: counts may fall below zero, parts need not add up to their total.",
@@ -50,7 +50,8 @@ def _contribution(b: PricedBoundary) -> list[Note]:
     boundary = b.boundary
     if boundary.once:
         return []
-    most = max((m.high for m in boundary.measures if m.kind in (Measures.ROWS, Measures.VALUES)), default=0)
+    counts = (Measures.ROWS, Measures.VALUES)
+    most = max((m.high for m in boundary.measures if m.kind in counts and not m.found), default=0)
     values = max((m.high for m in boundary.measures if m.kind is Measures.DISTINCT), default=0)
     texts = []
     if most:
@@ -68,7 +69,7 @@ def _contribution(b: PricedBoundary) -> list[Note]:
 def _bounds(b: PricedBoundary) -> list[Note]:
     found = []
     for m in b.boundary.measures:
-        if m.kind in (Measures.SUM, Measures.AVERAGED_SUM):
+        if m.kind in (Measures.SUM, Measures.AVERAGED_SUM) and not m.found:
             low, high = Decimal(m.low).scaleb(-m.scale), Decimal(m.high).scaleb(-m.scale)
             span, unit = f"[{low.normalize():f}, {high.normalize():f}]", b.boundary.unit
             found.append(
@@ -80,10 +81,29 @@ def _bounds(b: PricedBoundary) -> list[Note]:
     return found
 
 
+def _found(b: PricedBoundary) -> list[Note]:
+    notes = []
+    for n in b.noise:
+        if n.search is None:
+            continue
+        most, unit, label = _plain_in_unit(n.measure.most, n.measure), b.boundary.unit, n.measure.label
+        if n.search.chosen is None:
+            en = f"One {unit}'s part of {label} is held within a clamp, at most ±{most}, that is found "
+            en += "privately: how wide the noise is, the answer tells."
+            zh = f"每个 {unit} 对 {label} 的贡献限制由私密方式确定(最多 ±{most}):噪声大小随答案给出。"
+        else:
+            clamp = _plain_in_unit(n.search.chosen, n.measure)
+            en = f"One {unit}'s part of {label} is held within ±{clamp}, which was found privately; "
+            en += "error bars are those of the noise, not of what lies beyond."
+            zh = f"每个 {unit} 对 {label} 的贡献限制在 ±{clamp} 内(私密确定);误差只含噪声,不含超出部分。"
+        notes.append(Note(en, zh))
+    return notes
+
+
 def _means(b: PricedBoundary) -> list[Note]:
     found = []
     for n in b.noise:
-        if n.measure.kind is Measures.AVERAGED_SUM:
+        if n.measure.kind is Measures.AVERAGED_SUM and (n.search is None or n.search.chosen):
             width, label = _in_unit(n.half_width, n.measure), n.measure.label
             whole, hundred, more = _short(width), _short(width / 100), _short(width / 10_000)
             found.append(
@@ -99,6 +119,10 @@ def _means(b: PricedBoundary) -> list[Note]:
 
 def _in_unit(units: int, measure: Measure) -> Decimal:
     return Decimal(units).scaleb(-measure.scale)
+
+
+def _plain_in_unit(units: int, measure: Measure) -> str:
+    return f"{_in_unit(units, measure).normalize():f}"
 
 
 def _short(value: Decimal) -> str:

@@ -114,7 +114,8 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     most = 1 if alone else scope.bound.groups
     met = 1 if alone else scope.bound.met
     sure = 1 if alone else scope.bound.sure
-    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met, sure))
+    found = scope.bound.found
+    return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met, sure, found))
 
 
 def _named(tree: exp.Expr, name: str) -> exp.Expr:

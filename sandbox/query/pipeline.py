@@ -159,13 +159,16 @@ def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answe
     try:
         executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
         noised = noise(priced, executed)
-        processed = post_process(rewritten, priced, noised, context.settings.question_seconds)
+        settled_price = noised.priced or priced
+        processed = post_process(rewritten, settled_price, noised, context.settings.question_seconds)
     except BaseException:
         fail(charged, question.actor, context.ledger)
         raise
     settled = settle(charged, processed, key, question.actor, context.ledger)
     receipt = context.store.receipt(settled.leaf)
-    found = present.answer(charged.question, rewritten.analyzed, priced, processed, context.ledger, receipt)
+    found = present.answer(
+        charged.question, rewritten.analyzed, settled_price, processed, context.ledger, receipt
+    )
     return found, priced.epsilon
 
 

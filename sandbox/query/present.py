@@ -8,11 +8,13 @@ from typing import Any
 
 from sandbox.policy.decide import Decision
 from sandbox.privacy.accountant import spent_epsilon
+from sandbox.privacy.calibrate import Sensitivity
 from sandbox.privacy.ledger import Ledger
 from sandbox.privacy.loss import Account
-from sandbox.privacy.mechanisms import Laplace
+from sandbox.privacy.mechanisms import Laplace, Mechanism
 from sandbox.query.analyze import Analyzed
 from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate, Share
+from sandbox.query.clamp import counts_sensitivity
 from sandbox.query.notes import notes_on
 from sandbox.query.postprocess import Processed
 from sandbox.query.price import Priced, half_width
@@ -83,22 +85,29 @@ def cost_of(priced: Priced) -> Cost:
     shares = []
     for b in priced.boundaries:
         for n in b.noise:
-            sensitivity = b.boundary.sensitivity(n.measure)
-            laplace = isinstance(n.mechanism, Laplace)
-            most = Decimal(sensitivity.l1) if laplace else Decimal(sensitivity.l2)
-            step = Decimal(10) ** -n.measure.scale
-            shares.append(
-                Share(
-                    measure=n.measure.label,
-                    mechanism="laplace" if laplace else "gaussian",
-                    epsilon=n.epsilon,
-                    sensitivity=most * step,
-                    scale=n.mechanism.scale * float(step),
-                    half_width=float(Decimal(n.half_width) * step),
-                )
-            )
+            sensitivity, epsilon = b.boundary.sensitivity(n.measure), n.epsilon
+            if n.search is not None:
+                counts = counts_sensitivity(b.boundary.groups)
+                mechanism, used = n.search.mechanism, n.search.epsilon
+                shares.append(_share(f"clamp of {n.measure.label}", mechanism, used, counts, 0))
+                sensitivity = Sensitivity.bounded(b.boundary.groups, n.search.chosen or n.measure.most)
+                epsilon -= used
+            shares.append(_share(n.measure.label, n.mechanism, epsilon, sensitivity, n.measure.scale))
     loss = priced.loss
     return Cost(priced.epsilon, loss.delta, loss.epsilon, loss.rho, tuple(shares))
+
+
+def _share(label: str, mechanism: Mechanism, epsilon: Decimal, most: Sensitivity, scale: int) -> Share:
+    laplace = isinstance(mechanism, Laplace)
+    step = Decimal(10) ** -scale
+    return Share(
+        measure=label,
+        mechanism="laplace" if laplace else "gaussian",
+        epsilon=epsilon,
+        sensitivity=(Decimal(most.l1) if laplace else Decimal(most.l2)) * step,
+        scale=mechanism.scale * float(step),
+        half_width=float(Decimal(mechanism.half_width()) * step),
+    )
 
 
 def budget_states(accounts: Sequence[Account], ledger: Ledger) -> tuple[BudgetState, ...]:
@@ -130,7 +139,12 @@ def _columns(
         kind = types[i] if types is not None else ""
         if i in analyzed.direct and boundaries:
             table, measure = analyzed.direct[i]
-            width = float(half_width(boundaries[table], measure))
+            known = all(
+                n.search is None or n.search.chosen
+                for n in boundaries[table].noise
+                if n.measure.name == measure
+            )
+            width = float(half_width(boundaries[table], measure)) if known else None
             found.append(AnswerColumn(name, kind, True, width, "gaussian" if gaussian else "laplace"))
         else:
             noisy = i in analyzed.noisy_columns

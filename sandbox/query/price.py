@@ -17,13 +17,21 @@ from decimal import Decimal
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import BudgetBlock, Policy, PrivacyBlock
-from sandbox.privacy.accountant import Odometer, conversion_delta, epsilon_to_rho, spent_epsilon, within
-from sandbox.privacy.calibrate import gaussian_for, laplace_for
+from sandbox.privacy.accountant import (
+    Odometer,
+    conversion_delta,
+    epsilon_to_rho,
+    pure_to_rho,
+    spent_epsilon,
+    within,
+)
+from sandbox.privacy.calibrate import Sensitivity, gaussian_for, laplace_for
 from sandbox.privacy.ledger import Ledger
 from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, Account, AccountKind, Budget, Loss
 from sandbox.privacy.mechanisms import Laplace, Mechanism
 from sandbox.privacy.selection import threshold
 from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.clamp import SHARE, Search, counts_sensitivity, grid
 from sandbox.query.rewrite import Rewritten
 
 SELECTION_PARTS = 100
@@ -37,12 +45,16 @@ ROUNDING = Decimal("1e-9")
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The noise on one measure: its mechanism, its share of epsilon, and its half-width in whole units."""
+    """The noise on one measure: its mechanism, its share of epsilon, and its half-width in whole units.
+
+    `search`: how its clamp is found, where it is; until then the noise is the one at the policy's bound.
+    """
 
     measure: Measure
     mechanism: Mechanism
     epsilon: Decimal
     half_width: int
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +168,53 @@ def _candidates(
     def part(amount: Decimal, m: Measure) -> Decimal:
         return _down(amount * m.weight.value / whole)
 
-    def laplace(b: Boundary, m: Measure) -> Mechanism:
-        return laplace_for(b.sensitivity(m), part(epsilon, m))
+    def laplace(b: Boundary, m: Measure) -> tuple[Noise, Loss]:
+        return _noise(b, m, laplace_for, part(epsilon, m), part(epsilon, m))
 
-    found = [_candidate(boundaries, delta, laplace, lambda m: part(epsilon, m))]
+    found = [_candidate(boundaries, delta, laplace)]
     least = min(a.limit.delta for a in accounts)
     rho = epsilon_to_rho(epsilon, conversion_delta(least)) if least > 0 else Decimal(0)
-    if all(part(rho, m) > 0 for b in boundaries for m in b.measures):
+    if all(part(rho * SHARE, m) > 0 for b in boundaries for m in b.measures):
 
-        def gaussian(b: Boundary, m: Measure) -> Mechanism:
-            return gaussian_for(b.sensitivity(m), part(rho, m))
+        def gaussian(b: Boundary, m: Measure) -> tuple[Noise, Loss]:
+            return _noise(b, m, gaussian_for, part(rho, m), part(epsilon, m))
 
-        found.append(_candidate(boundaries, delta, gaussian, lambda m: part(epsilon, m)))
+        found.append(_candidate(boundaries, delta, gaussian))
     return found
+
+
+def _noise(
+    b: Boundary,
+    m: Measure,
+    kind: Callable[[Sensitivity, Decimal], Mechanism],
+    amount: Decimal,
+    epsilon: Decimal,
+) -> tuple[Noise, Loss]:
+    """The noise on a measure for `amount` (epsilon or rho), shown as `epsilon`, and what it costs."""
+    if not m.found:
+        mechanism = kind(b.sensitivity(m), amount)
+        return Noise(m, mechanism, epsilon, mechanism.half_width()), _loss(mechanism, b.sensitivity(m))
+    counts = counts_sensitivity(b.groups)
+    searching = kind(counts, _down(amount * SHARE))
+    rest = amount - _down(amount * SHARE)
+    mechanism = kind(b.sensitivity(m), rest)
+    search = Search(grid(m.most), searching, _down(epsilon * SHARE), rest)
+    # Whatever the clamp, the noise that follows from it costs no more than the rest: all of it is charged.
+    laplace = isinstance(mechanism, Laplace)
+    total = Loss(rest, pure_to_rho(rest), Decimal(0)) if laplace else Loss(None, rest, Decimal(0))
+    return Noise(m, mechanism, epsilon, mechanism.half_width(), search), _loss(searching, counts) + total
+
+
+def _loss(mechanism: Mechanism, sensitivity: Sensitivity) -> Loss:
+    if isinstance(mechanism, Laplace):
+        return mechanism.loss(sensitivity.l1)
+    return mechanism.loss(sensitivity.l2)
 
 
 def _candidate(
     boundaries: Sequence[Boundary],
     delta: Decimal,
-    noise_for: Callable[[Boundary, Measure], Mechanism],
-    share_of: Callable[[Measure], Decimal],
+    noise_for: Callable[[Boundary, Measure], tuple[Noise, Loss]],
 ) -> _Candidate:
     selecting = sum(b.selects for b in boundaries)
     pure: Decimal | None = Decimal(0)
@@ -185,18 +224,11 @@ def _candidate(
     for b in boundaries:
         noises = []
         for m in b.measures:
-            mechanism = noise_for(b, m)
-            sensitivity = b.sensitivity(m)
-            loss = (
-                mechanism.loss(sensitivity.l1)
-                if isinstance(mechanism, Laplace)
-                else mechanism.loss(sensitivity.l2)
-            )
+            noise, loss = noise_for(b, m)
             pure = None if pure is None or loss.epsilon is None else pure + loss.epsilon
             rho += loss.rho
-            width = mechanism.half_width()
-            logs.append(math.log(max(width, 0.5)))
-            noises.append(Noise(m, mechanism, share_of(m), width))
+            logs.append(math.log(max(noise.half_width, 0.5)))
+            noises.append(noise)
         cut = 0
         if b.selects:
             units = next(n for n in noises if n.measure is b.units)

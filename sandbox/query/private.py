@@ -42,11 +42,12 @@ def aggregate(
     keys = tuple(_key(node, i, scope, sql) for i, node in enumerate(nodes))
     domain = key_domain(keys) if keys else None
     groups, limit, per_group = _groups(keys, domain, scope)
-    sure = scope.bound.sure
-    by_row = not limit and not scope.bound.once and sure is not None and sure**2 <= groups * per_group**2
+    sure, found = scope.bound.sure, scope.bound.found
+    by_row = not limit and not scope.bound.once and not found
+    by_row = by_row and sure is not None and sure**2 <= groups * per_group**2
     if by_row and sure is not None:
         per_group = sure
-    measuring = Measuring(scope.bound.once, per_group, [], [], sure, by_row)
+    measuring = Measuring(scope.bound.once, found, per_group, [], [], sure, by_row)
     outputs = _Outputs(name, nodes, keys, scope, measuring, sql, scalar)
     post = exp.Select(
         expressions=[

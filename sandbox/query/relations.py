@@ -36,6 +36,7 @@ class Contribution:
     `once`: the relation itself holds at most one row of each unit, so nothing need be bounded later.
     `met`: rows of one unit that a join can really meet, whatever is counted of them later.
     `sure`: most rows of one unit that the relation really holds, enforced below; None when that is not known.
+    `found`: the policy bounds one unit's totals widely, and has clamps within them found privately.
     """
 
     rows: int
@@ -44,6 +45,7 @@ class Contribution:
     once: bool
     met: int
     sure: int | None = None
+    found: bool = False
 
     def joined(self, other: Contribution) -> Contribution:
         """Bounds after joining on the unit: each row of one side meets each of the other."""
@@ -55,6 +57,7 @@ class Contribution:
             self.once and other.once,
             self.met * other.met,
             None if self.sure is None or other.sure is None else self.sure * other.sure,
+            self.found or other.found,
         )
 
     def fanned_out(self) -> Contribution:
@@ -223,7 +226,9 @@ def protected_table(
         )
     most = policy.bounds.rows_per_unit
     groups = min(most, policy.bounds.groups_per_unit or most)
-    bound = Contribution(most, groups, min(most, policy.bounds.rows_per_group or most), most == 1, most, most)
+    in_group = min(most, policy.bounds.rows_per_group or most)
+    found = policy.bounds.totals == "found_privately"
+    bound = Contribution(most, groups, in_group, most == 1, most, most, found)
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
     tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))
     tree = _base(dataset, table, policy, wanted, tests)

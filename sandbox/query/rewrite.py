@@ -20,6 +20,7 @@ from sqlglot import exp
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Measure, Measures
+from sandbox.query.buckets import PART, bucketed
 from sandbox.query.cells import joined_counts
 from sandbox.query.growth import check_expanded
 from sandbox.query.limits import kept, key_literal, least_hash, listed
@@ -33,10 +34,14 @@ SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The SELECT of one boundary, over stored relations by their placeholder names."""
+    """The SELECT of one boundary, over stored relations by their placeholder names.
+
+    `buckets`: for each measure whose clamp is found privately, the SELECT of its parts by size.
+    """
 
     boundary: Boundary
     tree: exp.Select
+    buckets: tuple[tuple[str, exp.Select], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,12 @@ class Rewritten:
 
 def rewrite(analyzed: Analyzed) -> Rewritten:
     """Boundaries to SELECTs; `fingerprint` names the normalised question (the same for the same meaning)."""
-    exact = tuple(Exact(b, bounded_select(b)) for b in analyzed.boundaries)
-    for tree in (*(e.tree for e in exact), analyzed.post):
+    exact = tuple(Exact(b, bounded_select(b), _buckets(b)) for b in analyzed.boundaries)
+    for tree in (*(t for e in exact for t in (e.tree, *(b for _, b in e.buckets))), analyzed.post):
         check_expanded(tree)
     parts = [
-        _nameless(e.tree).sql(DIALECT, copy=False) + repr((e.boundary.floor, e.boundary.groups))
+        _nameless(e.tree).sql(DIALECT, copy=False)
+        + repr((e.boundary.floor, e.boundary.groups, [name for name, _ in e.buckets]))
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
@@ -179,6 +185,27 @@ def _per_unit(boundary: Boundary) -> exp.Select:
     tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
     tree = tree.group_by(*keys, copy=False) if keys else tree
     return joined_counts(boundary, tree, distinct) if distinct else tree
+
+
+def _buckets(boundary: Boundary) -> tuple[tuple[str, exp.Select], ...]:
+    found = (m for m in boundary.measures if m.found)
+    return tuple((m.name, bucketed(boundary, m, _parts(boundary, m))) for m in found)
+
+
+def _parts(boundary: Boundary, m: Measure) -> exp.Select:
+    """One row per unit and group: the keys, and the unit's part of `m`, clamped as it is declared.
+
+    Summed also where a unit has one row at most: what is aggregated is computed once, not per comparison.
+    """
+    keys = [column(k.name) for k in boundary.keys]
+    units = exp.Select(expressions=[column(UNIT_COLUMN), *keys, _alias(_unit_part(m), m.name)])
+    units = units.from_(_named(boundary.rows.copy(), "r"), copy=False)
+    units.where(*listed(boundary), copy=False)
+    units.group_by(column(UNIT_COLUMN), *(k.copy() for k in keys), copy=False)
+    if boundary.limit_groups:
+        units = kept(units, exp.RowNumber(), least_hash(boundary), boundary.groups)
+    outputs = [*(k.copy() for k in keys), _alias(_clamped(column(m.name), m), PART)]
+    return exp.Select(expressions=outputs).from_(_named(units, "r"), copy=False)
 
 
 def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:

@@ -1,9 +1,10 @@
 """A wanted error instead of an epsilon: `within` 5 (absolute, in the column's unit) or 5% (relative).
 
 A wanted error is met by 95 % half-widths. Those of single noisy numbers (counts, sums) follow from the
-price, so an absolute wish for them is priced beforehand: the least epsilon whose half-widths meet it. What
-is relative, or about a column that is computed from noisy numbers, depends on the answer. There a first,
-small question is asked and paid; from its released answer alone follows the epsilon of the second:
+price, unless a clamp is found privately, so an absolute wish for them is priced beforehand: the least
+epsilon whose half-widths meet it. What is relative, or about a column that is computed from noisy numbers,
+depends on the answer. There a first, small question is asked and paid; from its released answer alone
+follows the epsilon of the second:
 - half-widths shrink as epsilon grows, h(e) = h(e0) * e0 / e (to first order for computed columns);
 - 5 % is meant of each number of the column that stands out from its error bar in the first answer (an
   empty group has no relative error), taken at the near end of that bar, |v| - h(e0), so that a lucky first
@@ -86,7 +87,9 @@ def goals(given: Given, analyzed: Analyzed) -> Goals:
                 f"No half-width can be given for column {output[i][:80]}, so none can be wanted.",
                 "Say `within` for other columns by name, or give an epsilon.",
             )
-    before = {i: w for i, w in wanted.items() if i in analyzed.direct and not w.relative}
+    found = {(b.name, m.name) for b in analyzed.boundaries for m in b.measures if m.found}
+    known = {i for i, direct in analyzed.direct.items() if direct not in found}
+    before = {i: w for i, w in wanted.items() if i in known and not w.relative}
     return Goals(before, {i: w for i, w in wanted.items() if i not in before})
 
 

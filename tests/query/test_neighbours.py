@@ -15,13 +15,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.query.boundary import Boundary
+from sandbox.privacy.calibrate import Sensitivity
+from sandbox.privacy.mechanisms import Laplace
+from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.clamp import Search, counts_sensitivity, grid
+from sandbox.query.found import counts, totals
 from sandbox.query.noise import whole_units
 from tests.query.questions import nested_questions, questions
 from tests.query.world import (
     Rows,
+    bucket_tables,
     engine,
     exact_tables,
+    found_world,
     published,
     random_rows,
     rewritten,
@@ -37,28 +43,66 @@ HONEST = {
 }
 
 
+def _keys(boundary: Boundary, table: pa.Table) -> list[tuple[Any, ...]]:
+    columns = [table.column(k.name).to_pylist() for k in boundary.keys]
+    return list(zip(*columns, strict=True)) or [()] * len(table)
+
+
 def _vectors(boundary: Boundary, table: pa.Table) -> dict[str, dict[tuple[Any, ...], int]]:
     """Each measure as a map from group to integer units."""
-    keys = list(zip(*(table.column(k.name).to_pylist() for k in boundary.keys), strict=True)) or [()] * len(
-        table
-    )
+    keys = _keys(boundary, table)
     return {
         m.name: dict(zip(keys, whole_units(table.column(m.name), m).to_pylist(), strict=True))
         for m in boundary.measures
     }
 
 
-def assert_bounded(sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int) -> None:
+def _assert_clamps_bounded(
+    boundary: Boundary, m: Measure, big: tuple[pa.Table, pa.Table], small: tuple[pa.Table, pa.Table]
+) -> None:
+    """Of a measure whose clamp is found: the counts of its buckets, and its totals at every clamp."""
+    search = Search(grid(m.most), Laplace(1.0), Decimal(1), Decimal(1))
+    moves = [abs(a - b) for a, b in zip(counts(big[1], search), counts(small[1], search), strict=True)]
+    most = counts_sensitivity(boundary.groups)
+    assert sum(moves) <= most.l1
+    assert sum(x * x for x in moves) <= most.l2_squared
+    for clamp in search.grid:
+        at = [
+            dict(
+                zip(
+                    _keys(boundary, exact), totals(boundary, exact, table, search.grid, clamp, m), strict=True
+                )
+            )
+            for exact, table in (big, small)
+        ]
+        moves = [abs(at[0].get(k, 0) - at[1].get(k, 0)) for k in {*at[0], *at[1]}]
+        most = Sensitivity.bounded(boundary.groups, clamp)
+        assert sum(moves) <= most.l1, (m, clamp)
+        assert sum(x * x for x in moves) <= most.l2_squared, (m, clamp)
+    whole = totals(boundary, big[0], big[1], search.grid, search.grid[-1], m)
+    assert whole == whole_units(big[0].column(m.name), m).to_pylist(), "at the policy's bound nothing changes"
+
+
+def assert_bounded(
+    sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int, *, found: bool = False
+) -> None:
     """Compare the question on `rows` and on the neighbour without `unit`."""
-    question = rewritten(sql, published(*bounds))
+    question = rewritten(sql, found_world(*bounds) if found else published(*bounds))
     with engine(rows) as whole, engine(rows.without(unit)) as less:
         pairs = zip(
             question.analyzed.boundaries,
             exact_tables(question, whole),
             exact_tables(question, less),
+            bucket_tables(question, whole),
+            bucket_tables(question, less),
             strict=True,
         )
-        for boundary, big, small in pairs:
+        for boundary, big, small, big_parts, small_parts in pairs:
+            assert set(big_parts) == {m.name for m in boundary.measures if m.found}
+            for m in boundary.measures:
+                if m.found:
+                    parts = (big, big_parts[m.name]), (small, small_parts[m.name])
+                    _assert_clamps_bounded(boundary, m, *parts)
             with_unit, without = _vectors(boundary, big), _vectors(boundary, small)
             if boundary.domain is not None:
                 assert list(with_unit[boundary.measures[0].name]) == list(without[boundary.measures[0].name])
@@ -87,10 +131,17 @@ def assert_bounded(sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int
     st.integers(1, 6),
     st.integers(0, 8),
     st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4)),
+    st.booleans(),
     st.data(),
 )
 def test_one_unit_moves_no_more_than_declared(
-    sql: str, seed: int, units: int, visits: int, bounds: tuple[int, int, int], data: st.DataObject
+    sql: str,
+    seed: int,
+    units: int,
+    visits: int,
+    bounds: tuple[int, int, int],
+    found: bool,
+    data: st.DataObject,
 ) -> None:
     rows = random_rows(seed, units, visits)
     if not rows.units:
@@ -99,7 +150,7 @@ def test_one_unit_moves_no_more_than_declared(
     unit = data.draw(st.sampled_from(rows.units))
     with contextlib.suppress(SandboxError):
         rewritten(sql, published(*least))
-        assert_bounded(sql, rows, least, unit)
+        assert_bounded(sql, rows, least, unit, found=found)
         return
     with pytest.raises(SandboxError) as refused:
         rewritten(sql, published(*least))

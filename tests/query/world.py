@@ -135,6 +135,13 @@ def published(rows: int = 6, groups: int = 2, per_group: int = 3, policy: str = 
     )
 
 
+def found_world(rows: int = 6, groups: int = 2, per_group: int = 3) -> Published:
+    """The same with clamps that are found privately, within the bounds."""
+    policy = POLICY.replace("rows_per_unit: 1}", "rows_per_unit: 1, totals: found_privately}")
+    policy = policy.replace("per_group)d}", "per_group)d, totals: found_privately}")
+    return published(rows, groups, per_group, policy)
+
+
 def rewritten(sql: str, world: Published) -> Rewritten:
     """The question up to its rewritten form, as Li asks it."""
     admitted = admit(LI.person, "g", world, TODAY)
@@ -249,6 +256,14 @@ RELATIONS = {"w.people": "people", "w.visits": "visits", "w.regions": "regions"}
 def exact_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
     """The bounded, not yet noisy integers of each boundary."""
     return [connection.sql(sql_of(e.tree, RELATIONS)).to_arrow_table() for e in question.exact]
+
+
+def bucket_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) -> list[dict[str, pa.Table]]:
+    """Of each boundary, the parts by size of the measures whose clamp is found privately."""
+    return [
+        {name: connection.sql(sql_of(tree, RELATIONS)).to_arrow_table() for name, tree in e.buckets}
+        for e in question.exact
+    ]
 
 
 @dataclass(frozen=True, slots=True)
