@@ -7,11 +7,17 @@ import time
 
 import rich
 
-from benchmarks import load, memory, question, tpch
+from benchmarks import accuracy, load, memory, question, tpch
 from benchmarks.report import RESULTS, Report, machine, save
 from benchmarks.scale import WHOLE
 
-BENCHMARKS = {"question": question.run, "tpch": tpch.run, "load": load.run, "memory": memory.run}
+BENCHMARKS = {
+    "question": question.run,
+    "tpch": tpch.run,
+    "accuracy": accuracy.run,
+    "load": load.run,
+    "memory": memory.run,
+}
 
 
 def main(names: list[str]) -> None:

@@ -15,6 +15,7 @@ class Scale:
         loads: the same for whole loads, which take longer.
         csv_mb: sizes of the generated CSV files whose loads are compared in memory, in MB.
         questions: that are asked one after the other for a latency.
+        answers: whose error is averaged.
 
     """
 
@@ -23,7 +24,8 @@ class Scale:
     loads: int
     csv_mb: tuple[int, int]
     questions: int
+    answers: int
 
 
-WHOLE = Scale(tpch=1, rounds=11, loads=3, csv_mb=(250, 1000), questions=200)
-TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2)
+WHOLE = Scale(tpch=1, rounds=11, loads=3, csv_mb=(250, 1000), questions=200, answers=1000)
+TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2, answers=2)

@@ -11,6 +11,8 @@ from sandbox.policy.masks import NUMBERS, TIMES
 from sandbox.policy.rules import Findings
 from sandbox.policy.types import Kind, Policy, TablePolicy, Through, Units, Use
 
+NARROW = 8  # as `query.boundary.LEAST_FOUND`, below which no clamp is searched
+
 
 def lint_table(policy: Policy, name: str, units: Units | None, into: Findings) -> None:
     """Everything about one table."""
@@ -125,6 +127,12 @@ def _bounds(table: TablePolicy, path: Path, into: Findings) -> None:
         most = getattr(table.bounds, key)
         if most is not None and most > rows:
             into.add("bounds-order", (*path, "bounds", key), f"{most} exceeds the {rows} rows of one unit.")
+    if table.bounds.totals == "found_privately":
+        in_group = min(rows, table.bounds.rows_per_group or rows)
+        summed = any(c.type in NUMBERS and c.use >= Use.SUM_MEAN for c in table.columns.values())
+        if in_group < NARROW and not summed:
+            hint = "Leave it out."
+            into.add("totals-narrow", (*path, "bounds", "totals"), f"counts are at most {in_group}.", hint)
 
 
 def _rows(table: TablePolicy, path: Path, into: Findings) -> None:

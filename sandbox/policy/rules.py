@@ -40,6 +40,7 @@ LINT: Mapping[str, tuple[Severity, str]] = {
     "through": (_ERROR, "A foreign key leads to a column of a protected table with the same unit and type."),
     "through-cycle": (_ERROR, "Foreign keys lead to a table that holds the unit itself."),
     "bounds-order": (_ERROR, "Groups per unit and rows per group do not exceed rows per unit."),
+    "totals-narrow": (_WARNING, "A clamp is found privately only where one unit's totals may be 8 or more."),
     "budget-order": (_ERROR, "A question's budget fits its project's, and a project's fits the dataset's."),
     "delta-zero": (_WARNING, "Keys that only the data knows need a delta; with none they are never shown."),
     "delta-large": (_WARNING, "A delta above 1e-4 may reveal whole rows."),

@@ -20,6 +20,7 @@ SHARE = Decimal("0.1")  # of a measure's price, for the counts of its buckets
 # Probability that one of all empty buckets is taken for the end of the parts. What it would cost is a clamp
 # of up to the policy's bound, so it has to be rare.
 SPURIOUS = 1e-6
+SPURIOUS_OF_FEW = 1e-3  # the same where nothing is that sure: a clamp of 1 would be as bad
 DOUBT = 8
 
 
@@ -73,9 +74,11 @@ def choose(noisy: Sequence[int], clamps: Sequence[int], noise: Mechanism) -> int
     squared and with the number of buckets that might be mistaken. No bias is corrected: what lies above the
     highest bucket that is believed cannot be told from noise.
     """
-    sure = SPURIOUS / len(clamps)
-    at = max((b for b, count in enumerate(noisy) if noise.tail(count) <= sure), default=0)
+    tails = [noise.tail(count) for count in noisy]
+    sure = [b for b, tail in enumerate(tails) if tail * len(clamps) <= SPURIOUS]
+    few = [b for b, tail in enumerate(tails) if tail * len(clamps) <= SPURIOUS_OF_FEW]
+    at = max(sure or few, default=0)
     for b in range(at + 1, len(clamps)):
-        if noise.tail(noisy[b]) * DOUBT * (clamps[b] / clamps[at]) ** 2 * (b - at) <= 1:
+        if tails[b] * DOUBT * (clamps[b] / clamps[at]) ** 2 * (b - at) <= 1:
             at = b
     return at

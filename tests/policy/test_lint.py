@@ -40,6 +40,7 @@ POLICY = [
     ("through", [("{name: patient, column: id, when_null: drop}", LINK.replace("people.id", "people"))], "people}"),
     ("bounds-order", [("groups_per_unit: 4", "groups_per_unit: 101")], "101,"),
     ("bounds-order", [("rows_per_group: 25", "rows_per_group: 101")], "101}"),
+    ("totals-narrow", [("rows_per_group: 5}", "rows_per_group: 7, totals: found_privately}"), ("use: sum_mean, between: [-20000, 8000]", "use: filter")], "found_privately}"),
     ("budget-order", [("question: {epsilon: 2", "question: {epsilon: 8.1")], "8.1,"),
     ("budget-order", [("project: {epsilon: 8, delta: 1e-6", "project: {epsilon: 8, delta: 1e-4")], "1e-4}"),
     ("delta-zero", [("epsilon: 2, delta: 1e-7", "epsilon: 2")], "event:"),
