@@ -278,7 +278,20 @@ class Measuring:
         found = found and max(-low, high) >= LEAST_FOUND
         in_all = None if self.sure is None else self.sure * row
         measure = Measure(
-            name, kind, argument, decimal, scale, rows, low, high, label, weight, decimals, middle, in_all, found
+            name,
+            kind,
+            argument,
+            decimal,
+            scale,
+            rows,
+            low,
+            high,
+            label,
+            weight,
+            decimals,
+            middle,
+            in_all,
+            found,
         )
         self.measures.append(measure)
         return measure

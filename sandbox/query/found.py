@@ -49,7 +49,7 @@ def counts(table: pa.Table, search: Search) -> list[int]:
 def at_clamp(n: Noise, clamp: int, groups: int) -> Noise:
     """The noise on the total once no part is beyond `clamp`; it spends the rest, whatever the clamp."""
     assert n.search is not None  # noqa: S101 -- only called for clamps that are found
-    sensitivity = Sensitivity.bounded(groups, clamp)
+    sensitivity = Sensitivity.bounded(groups, clamp, n.measure.in_all)
     kind = laplace_for if isinstance(n.mechanism, Laplace) else gaussian_for
     mechanism = kind(sensitivity, n.search.rest)
     found = replace(n.search, chosen=clamp)

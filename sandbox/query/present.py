@@ -90,7 +90,9 @@ def cost_of(priced: Priced) -> Cost:
                 counts = counts_sensitivity(b.boundary.groups)
                 mechanism, used = n.search.mechanism, n.search.epsilon
                 shares.append(_share(f"clamp of {n.measure.label}", mechanism, used, counts, 0))
-                sensitivity = Sensitivity.bounded(b.boundary.groups, n.search.chosen or n.measure.most)
+                sensitivity = Sensitivity.bounded(
+                    b.boundary.groups, n.search.chosen or n.measure.most, n.measure.in_all
+                )
                 epsilon -= used
             shares.append(_share(n.measure.label, n.mechanism, epsilon, sensitivity, n.measure.scale))
     loss = priced.loss

@@ -106,7 +106,9 @@ def test_search_and_total_share_the_price(books: Ledger, sql: str, epsilon: str)
                 costs = {clamp: _cost(n, clamp, b.boundary.groups) for clamp in n.search.grid}
                 worst = max(costs, key=lambda clamp: costs[clamp])
                 chosen = at_clamp(n, worst, b.boundary.groups)
-                parts.append((chosen.mechanism, Sensitivity.bounded(b.boundary.groups, worst)))
+                parts.append(
+                    (chosen.mechanism, Sensitivity.bounded(b.boundary.groups, worst, n.measure.in_all))
+                )
             for mechanism, most in parts:
                 if isinstance(mechanism, Laplace):
                     pure += mechanism.epsilon(most.l1)
@@ -119,7 +121,10 @@ def test_search_and_total_share_the_price(books: Ledger, sql: str, epsilon: str)
 
 
 def _cost(n: Noise, clamp: int, groups: int) -> Decimal:
-    mechanism, most = at_clamp(n, clamp, groups).mechanism, Sensitivity.bounded(groups, clamp)
+    mechanism, most = (
+        at_clamp(n, clamp, groups).mechanism,
+        Sensitivity.bounded(groups, clamp, n.measure.in_all),
+    )
     return mechanism.epsilon(most.l1) if isinstance(mechanism, Laplace) else mechanism.rho(most.l2)
 
 

@@ -76,7 +76,7 @@ def _assert_clamps_bounded(
             for exact, table in (big, small)
         ]
         moves = [abs(at[0].get(k, 0) - at[1].get(k, 0)) for k in {*at[0], *at[1]}]
-        most = Sensitivity.bounded(boundary.groups, clamp)
+        most = Sensitivity.bounded(boundary.groups, clamp, m.in_all)
         assert sum(moves) <= most.l1, (m, clamp)
         assert sum(x * x for x in moves) <= most.l2_squared, (m, clamp)
     whole = totals(boundary, big[0], big[1], search.grid, search.grid[-1], m)
