@@ -24,14 +24,16 @@ from sandbox.policy.types import Kind, Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
 from sandbox.query.growth import check_parts
+from sandbox.query.half_widths import output_errors
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.places import placed
 from sandbox.query.private import aggregate
-from sandbox.query.public import output_errors, post_process
+from sandbox.query.public import post_process
 from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
 from sandbox.query.scopes import Scope, combine
 from sandbox.query.typed import EXACT, Typed
+from sandbox.query.unit_windows import has_windows, windowed_rows
 from sandbox.query.usages import TableKey, links_of
 from sandbox.query.vocabulary import has_aggregate, sources_of
 
@@ -280,7 +282,9 @@ class _Walk:
                 )
 
     def _rows(self, select: exp.Select, scope: Scope) -> Rows:
-        columns = {p.alias_or_name: scope.lowering.lower(p.unalias()) for p in select.selects}
+        if has_windows(select):
+            return windowed_rows(select, scope, self.sql)
+        columns = {p.alias_or_name: scope.lowering.output(p.unalias()) for p in select.selects}
         outputs = [exp.alias_(t.sql.copy(), exp.to_identifier(n, quoted=True)) for n, t in columns.items()]
         outputs.append(exp.alias_(scope.unit_column.copy(), exp.to_identifier(UNIT_COLUMN, quoted=True)))
         return Rows(scope.tree(select, outputs), columns, scope.unit, scope.bound)

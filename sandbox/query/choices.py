@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sandbox.query.expressions import Lowering
 
 
-def _unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Typed]:
+def unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Typed]:
     """Branches in one kind and type; NULL branches stay NULL."""
     kinds = {b.kind for b in branches if b.kind is not None}
     if kinds <= {Kind.INTEGER, Kind.DECIMAL} and len(kinds) == 2:
@@ -59,7 +59,7 @@ def _unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Ty
     return branches
 
 
-def _hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> Typed:
+def hull(branches: list[Typed], conditions: list[Typed], *, nullable: bool) -> Typed:
     """Facts of a value that is one of `branches` (their `sql` is a placeholder)."""
     valued = [b for b in branches if b.kind is not None]
     first = valued[0] if valued else branches[0]
@@ -100,30 +100,30 @@ def case(lowering: Lowering, node: exp.Expr) -> Typed:
     values.append(
         lowering.lower(default) if default is not None else Typed(exp.Null(), None, unit_level=True)
     )
-    values = _unify(lowering, node, values)
+    values = unify(lowering, node, values)
     tree = exp.Case(
         ifs=[exp.If(this=c.sql, true=v.sql) for c, v in zip(conditions, values[:-1], strict=True)],
         default=values[-1].sql,
     )
     nullable = any(v.nullable for v in values)
-    return _hull(values, conditions, nullable=nullable).at(tree)
+    return hull(values, conditions, nullable=nullable).at(tree)
 
 
 def choice(lowering: Lowering, node: exp.Expr) -> Typed:
     """COALESCE, LEAST, GREATEST."""
-    parts = _unify(lowering, node, [lowering.lower(p) for p in (node.this, *node.expressions)])
+    parts = unify(lowering, node, [lowering.lower(p) for p in (node.this, *node.expressions)])
     tree = node.copy()  # keeps how NULLs are treated
     tree.set("this", parts[0].sql.copy())
     tree.set("expressions", [p.sql.copy() for p in parts[1:]])
-    hull = _hull(parts, [], nullable=all(p.nullable for p in parts))
+    facts = hull(parts, [], nullable=all(p.nullable for p in parts))
     if isinstance(node, exp.Coalesce):
-        return hull.at(tree)
-    if not hull.number:
-        return replace(hull, sql=tree, keys=None)
-    return _extreme(node, parts, replace(hull, sql=tree, keys=None))
+        return facts.at(tree)
+    if not facts.number:
+        return replace(facts, sql=tree, keys=None)
+    return _extreme(node, parts, replace(facts, sql=tree, keys=None))
 
 
-def _extreme(node: exp.Expr, parts: list[Typed], hull: Typed) -> Typed:
+def _extreme(node: exp.Expr, parts: list[Typed], facts: Typed) -> Typed:
     """LEAST and GREATEST narrow bounds: this is how a question states a clamp of its own.
 
     DuckDB's LEAST and GREATEST skip NULLs, so only a part that is never NULL holds the result on its side.
@@ -133,9 +133,9 @@ def _extreme(node: exp.Expr, parts: list[Typed], hull: Typed) -> Typed:
     other = "low" if side == "high" else "high"
     sure = [getattr(p, side) for p in parts if not p.nullable and p.bounded and getattr(p, side) is not None]
     if not sure:
-        return hull
-    held = getattr(hull, other) is None or all(p.bounded for p in parts)
-    return replace(hull, **{side: pick(sure)}, bounded=held, near=hull.near and not held)
+        return facts
+    held = getattr(facts, other) is None or all(p.bounded for p in parts)
+    return replace(facts, **{side: pick(sure)}, bounded=held, near=facts.near and not held)
 
 
 def _outermost(values: list[Decimal | None], pick: Callable[[list[Decimal]], Decimal]) -> Decimal | None:

@@ -46,12 +46,14 @@ _DOUBLE_FUNCTIONS = (exp.Sqrt, exp.Ln, exp.Exp)
 class Lowering:
     """Lowers expressions of one scope.
 
-    `lookup` gives the columns, `sql` is the text (for places), `semi_join` lowers `x IN (SELECT …)`.
+    `lookup` gives the columns, `sql` is the text (for places), `semi_join` lowers `x IN (SELECT …)`, `window`
+    a window function (None: there can be none).
     """
 
     lookup: Callable[[exp.Column], Typed]
     sql: str
     semi_join: Callable[[exp.In], Typed]
+    window: Callable[[exp.Window], Typed] | None = None
 
     def lower(self, node: exp.Expr) -> Typed:
         """`node` as a total typed expression.
@@ -68,6 +70,11 @@ class Lowering:
                 error.place = place_of(node, self.sql)
             raise
 
+    def output(self, node: exp.Expr) -> Typed:
+        """`node` as a column of a SELECT: what is computed from a row's number is none any more."""
+        t = self.lower(node)
+        return t if isinstance(node, exp.Column | exp.Window) else replace(t, ordinal=False)
+
     def boolean(self, node: exp.Expr) -> Typed:
         """`node`, which must be a condition."""
         t = self.lower(node)
@@ -81,6 +88,10 @@ class Lowering:
                 return self.lower(node.this)  # every operator brackets its operands itself
             case exp.Column():
                 return self.lookup(node)
+            case exp.Window():
+                if self.window is None:
+                    raise self.unsupported(node)
+                return self.window(node)
             case exp.Literal() | exp.Boolean() | exp.Null():
                 return self._constant(node)
             case exp.Neg():

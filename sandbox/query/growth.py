@@ -16,7 +16,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.vocabulary import has_aggregate, sources_of
 
 MOST_PARTS = 20_000
-_CLAUSES = ("where", "group", "having", "order")
+_CLAUSES = ("where", "group", "having", "qualify", "order")
 
 Sizes = Mapping[str, int]
 
@@ -73,11 +73,15 @@ def _outputs(select: exp.Select) -> Sizes:
     outputs_of = {item.alias_or_name: item for item in select.expressions}
     outputs = {name: _size(item, stands_for) for name, item in outputs_of.items()}
     joins = select.args.get("joins") or []
-    parts = [*(j.args.get("on") for j in joins), *(select.args.get(p) for p in (*_CLAUSES, "qualify"))]
+    parts = [*(j.args.get("on") for j in joins), *(select.args.get(p) for p in _CLAUSES)]
     for size in (*outputs.values(), *(_size(p, stands_for) for p in parts if p is not None)):
         _check(size)
     # What is aggregated is computed once: nothing writes it out again.
-    return {name: 1 if has_aggregate(outputs_of[name]) else size for name, size in outputs.items()}
+    return {name: 1 if _computed_once(outputs_of[name]) else size for name, size in outputs.items()}
+
+
+def _computed_once(output: exp.Expr) -> bool:
+    return has_aggregate(output) or output.find(exp.Window) is not None
 
 
 def _alias_size(known: Sizes, column: exp.Column) -> int:

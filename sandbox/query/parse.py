@@ -30,6 +30,7 @@ from sandbox.query.places import (
 )
 from sandbox.query.tokens import check_tokens
 from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, needed, spoken_name, strange_part
+from sandbox.query.windows import wrong_window
 
 __all__ = ["DIALECT", "Parsed", "check_size", "parse", "place_of"]
 # The parser repeats in its warnings what it was given, and a question belongs into no log but the sealed one.
@@ -123,7 +124,7 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
             raise SandboxError(
                 ErrorCode.SQL_UNSUPPORTED,
                 f"{part.rstrip('_').upper()} in {spoken_name(node)} is not supported.",
-                instead_of(inner if isinstance(inner, exp.Qualify) else node),
+                instead_of(node),
                 place=place_of(inner, sql),
             )
     return tree
@@ -175,7 +176,7 @@ def _misplaced(node: exp.Expr) -> tuple[str, str] | None:
             return ("COUNT takes one column, or *.", "Write COUNT(*) or COUNT(x).")
         case exp.Func() if any(node.args.get(name) is None for name in needed(node)):
             return (f"{spoken_name(node)} lacks an argument.", "Write it with all of its arguments.")
-    return None
+    return wrong_window(node)
 
 
 def _whole_number(node: exp.Expr) -> bool:

@@ -30,10 +30,11 @@ def groups_by_unit(select: exp.Select, scope: Scope) -> bool:
     """Whether a key of the SELECT is the privacy unit itself."""
     group = select.args.get("group")
     keys = group.expressions if group is not None else []
-    return any(_is_unit(k, scope) for k in keys)
+    return any(is_unit(k, scope) for k in keys)
 
 
-def _is_unit(node: exp.Expr, scope: Scope) -> bool:
+def is_unit(node: exp.Expr, scope: Scope) -> bool:
+    """Whether `node` is the column of the privacy unit."""
     return isinstance(node, exp.Column) and f"unit:{scope.unit}" in scope.lowering.lookup(node).links
 
 
@@ -44,14 +45,7 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
         SandboxError: `sql-unsupported`, `sql-type`, `bounds-missing`, `overflow-possible`.
 
     """
-    for part in ("limit", "offset"):
-        if select.args.get(part) is not None:
-            raise SandboxError(
-                ErrorCode.SQL_UNSUPPORTED,
-                f"{part.upper()} below the last aggregation is not supported on protected rows.",
-                "Order and limit the answer.",
-                place=place_of(select.args[part], sql),
-            )
+    _refuse_order(select, sql)
     nodes = list(select.args["group"].expressions)
     facts: dict[str, Typed] = {}
     inner: list[exp.Expr] = [_named(scope.unit_column, UNIT_COLUMN)]
@@ -60,7 +54,7 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     for i, node in enumerate(nodes):
         typed = scope.lowering.lower(node)
         name = f"k{i}"
-        if _is_unit(node, scope):
+        if is_unit(node, scope):
             inner.append(_named(exp.Min(this=typed.sql.copy()), name))
         else:
             further += 1
@@ -80,7 +74,7 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
             condition, call = scope.lowering.boolean(node.expression.this), node.this
         if type(call) in AGGREGATES:
             name = f"g{len(facts)}"
-            tree, typed = _aggregate(call, condition, scope, sql)
+            tree, typed = aggregate_of_unit(call, condition, scope, sql)
             inner.append(_named(tree, name))
             facts[name] = typed
             return column(name, INNER)
@@ -118,11 +112,36 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     return Rows(tree, columns, scope.unit, Contribution(most, most, most, alone, met, sure, found))
 
 
+def _refuse_order(select: exp.Select, sql: str) -> None:
+    """Refuse what orders the groups of all units at once, and windows beside the aggregates of one."""
+    for part in ("limit", "offset"):
+        if select.args.get(part) is not None:
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                f"{part.upper()} below the last aggregation is not supported on protected rows.",
+                "Order and limit the answer.",
+                place=place_of(select.args[part], sql),
+            )
+    parts = [*select.selects, select.args.get("qualify"), select.args.get("having")]
+    window = next(
+        (w for p in parts if p is not None and (w := p.find(exp.Window, exp.Qualify)) is not None), None
+    )
+    if window is not None:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            "A window beside the aggregates of one unit is not supported.",
+            "Aggregate in a subquery: SELECT …, RANK() OVER (PARTITION BY id ORDER BY s) FROM (SELECT …).",
+            place=place_of(window, sql),
+        )
+
+
 def _named(tree: exp.Expr, name: str) -> exp.Expr:
     return exp.alias_(tree.copy(), exp.to_identifier(name, quoted=True))
 
 
-def _aggregate(node: exp.Expr, condition: Typed | None, scope: Scope, sql: str) -> tuple[exp.Expr, Typed]:
+def aggregate_of_unit(
+    node: exp.Expr, condition: Typed | None, scope: Scope, sql: str
+) -> tuple[exp.Expr, Typed]:
     """The exact aggregate of one unit, and its facts: COUNT, SUM, AVG, MIN or MAX."""
     most = Decimal(scope.bound.rows)
     if isinstance(node, exp.Count):

@@ -19,11 +19,11 @@ from sqlglot import exp
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Measure
+from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
 from sandbox.query.price import Priced, half_width
-from sandbox.query.public import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.rewrite import Rewritten
 from sandbox.query.typed import Typed, cast
 from sandbox.vault.engine import interrupted_after, open_engine, question_failed

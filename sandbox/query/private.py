@@ -162,6 +162,8 @@ class _Outputs:
                 return column(key.name, self._name)
         if isinstance(node, exp.Subquery):
             return exp.Subquery(this=self._scalar(node))
+        if isinstance(node, exp.Window):
+            return self._over(node)
         if isinstance(node, exp.Filter):
             return self._aggregates.of(node.this, self._scope.lowering.boolean(node.expression.this))
         if type(node) in AGGREGATES:
@@ -178,11 +180,29 @@ class _Outputs:
             child.replace(self.of(child))
         return result
 
+    def _over(self, node: exp.Window) -> exp.Expr:
+        """A window over the groups: its function stays, and what stands inside moves to the noisy table."""
+        result = node.copy()
+        call = result.this
+        inside: list[exp.Expr] = (
+            [o.this for o in result.args["order"].expressions] if result.args.get("order") else []
+        )
+        inside += result.args.get("partition_by") or []
+        if isinstance(call, exp.Filter):
+            inside.append(call.expression.this)
+            call = call.this
+        for child in (*inside, *call.iter_expressions()):
+            child.replace(self.of(child))
+        return result
+
     def finish(self, select: exp.Select, post: exp.Select) -> None:
-        """HAVING, ORDER BY, LIMIT and OFFSET over the noisy table."""
+        """HAVING, QUALIFY, ORDER BY, LIMIT and OFFSET over the noisy table."""
         having = select.args.get("having")
         if having is not None:
             post.where(self.of(having.this), copy=False)
+        qualify = select.args.get("qualify")
+        if qualify is not None:
+            post.set("qualify", exp.Qualify(this=self.of(qualify.this)))
         names = {p.alias_or_name for p in select.selects}
         order = select.args.get("order")
         if order is not None:

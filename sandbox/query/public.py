@@ -1,39 +1,14 @@
-"""Post-processing: what is computed from noisy and open tables alone. It costs nothing.
-
-Error bars of computed columns: a column e(m_0, m_1, …) of the noisy numbers m_i with half-widths h_i
-gets sqrt(sum_i d_i**2), d_i the larger of |e(… m_i + h_i …) - e(…)| and |e(…) - e(… m_i - h_i …)|, rounding
-left aside: it covers what h_i covers where e is monotone in one noisy number, and is the first-order
-propagation (JCGM 100:2008, section 5.1.3) of several. It reads released numbers only.
-"""
+"""Post-processing: what is computed from noisy and open tables alone. It costs nothing."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from sandbox.query.boundary import Boundary
-from sandbox.query.relations import Public, column
-from sandbox.query.typed import cast
+from sandbox.query.relations import Public
 from sandbox.query.vocabulary import AGGREGATES
-
-ERROR_PREFIX = "__h"
-HALF_WIDTH = "__w_"
-
-
-@dataclass(frozen=True, slots=True)
-class WithErrors:
-    """A post-processing SELECT whose half-widths follow its columns.
-
-    `noisy`: indexes of columns that depend on noise. `direct`: those that are one noisy number as it is.
-    """
-
-    tree: exp.Select
-    noisy: frozenset[int]
-    direct: Mapping[int, tuple[str, str]]
-
 
 Scalar = Callable[[exp.Subquery], exp.Select]
 
@@ -42,7 +17,7 @@ def post_process(select: exp.Select, sources: Mapping[str, Public], scalar: Scal
     """The SELECT as it stands, over its public sources; `scalar` gives SELECTs in the place of values."""
     tree = select.copy()
     tree.set("with_", None)
-    for part in ("where", "group", "having", "order"):
+    for part in ("where", "group", "having", "qualify", "order"):
         if tree.args.get(part) is not None:
             _fill(tree.args[part], scalar)
     for item in tree.expressions:
@@ -82,8 +57,10 @@ def _softened(node: exp.Expr) -> exp.Expr:
         return exp.TryCast(this=node.this.copy(), to=node.to)
     if not isinstance(node, _OVERFLOWING) or isinstance(node.parent, exp.Try) or _is_double(node):
         return node
-    # TRY takes neither aggregates nor subqueries: sums of answers are wide, what is made of them is not held.
-    inside = node.find(*AGGREGATES, exp.Subquery) is not None or isinstance(node.this, exp.Literal)
+    # TRY takes no aggregates, windows or subqueries: sums of answers are wide, what is made of them is free.
+    inside = node.find(*AGGREGATES, exp.Window, exp.Subquery) is not None or isinstance(
+        node.this, exp.Literal
+    )
     return node if inside else exp.Try(this=node.copy())
 
 
@@ -121,62 +98,3 @@ def _is_double(node: exp.Expr) -> bool:
         case exp.Case():
             return any(_is_double(branch.args["true"]) for branch in node.args["ifs"])
     return False
-
-
-def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
-    """Add a half-width column for each output that is computed row by row from one noisy table."""
-    tree = total(tree)
-    source = tree.args.get("from_")
-    direct_source = source.this if source is not None and isinstance(source.this, exp.Table) else None
-    boundary = next(
-        (b for b in boundaries if direct_source is not None and b.name == direct_source.name), None
-    )
-    if boundary is None:
-        noisy = frozenset(range(len(tree.selects))) if boundaries else frozenset[int]()
-        return WithErrors(tree, noisy, {})
-    measures = {m.name for m in boundary.measures}
-    found: set[int] = set()
-    direct: dict[int, tuple[str, str]] = {}
-    for i, projection in enumerate(list(tree.selects)):
-        value = projection.unalias()
-        if value.find(exp.Subquery) is not None:
-            found.add(i)  # noisy numbers of other tables are in it: no half-width is better than a small one
-            continue
-        used = sorted({c.name for c in value.find_all(exp.Column) if c.name in measures})
-        if not used:
-            continue
-        found.add(i)
-        alias = exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)
-        if isinstance(value, exp.Column):
-            direct[i] = (boundary.name, value.name)
-            shown = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
-            width = column(HALF_WIDTH + value.name, boundary.name)
-            tree.select(exp.alias_(exp.Case(ifs=[exp.If(this=shown, true=width)]), alias), copy=False)
-            continue
-        squares = [_square(value, name, boundary.name) for name in used]
-        sum_of_squares: exp.Expr = squares[0]
-        for square in squares[1:]:
-            sum_of_squares = exp.Add(this=sum_of_squares, expression=square)
-        tree.select(exp.alias_(exp.Sqrt(this=sum_of_squares), alias), copy=False)
-    return WithErrors(tree, frozenset(found), direct)
-
-
-def _square(value: exp.Expr, name: str, table: str) -> exp.Expr:
-    # A rounded number moves in steps, which a difference misses or doubles: move what is rounded.
-    value = value.transform(lambda n: n.this if isinstance(n, exp.Round | exp.Floor | exp.Ceil) else n)
-    here = _as_number(value)
-    sides: list[exp.Expr] = []
-    for node in (exp.Add, exp.Sub):
-        moved = exp.Paren(this=value.copy())
-        for c in list(moved.find_all(exp.Column)):
-            if c.name == name:
-                width = column(HALF_WIDTH + name, table)
-                c.replace(exp.Paren(this=node(this=cast(c.copy(), "DOUBLE"), expression=width)))
-        sides.append(exp.Abs(this=exp.Sub(this=_as_number(moved), expression=here.copy())))
-    # GREATEST skips NULL: where the value ends on one side, the other side speaks.
-    further = exp.Greatest(this=sides[0], expressions=[sides[1]], ignore_nulls=True)
-    return exp.Pow(this=further, expression=exp.Literal.number(2))
-
-
-def _as_number(value: exp.Expr) -> exp.Expr:
-    return exp.TryCast(this=value.copy(), to=exp.DataType.build("DOUBLE"))

@@ -60,6 +60,20 @@ class Contribution:
             self.found or other.found,
         )
 
+    def held_to(self, most: int | None) -> Contribution:
+        """The same bounds where a condition keeps at most `most` rows of each unit (None: it keeps all)."""
+        if most is None:
+            return self
+        n = max(1, most)
+        return Contribution(
+            min(self.rows, n),
+            min(self.groups, n),
+            min(self.rows_per_group, n),
+            self.once or n == 1,
+            min(self.met, n),
+            n if self.sure is None else min(self.sure, n),
+        )
+
     def fanned_out(self) -> Contribution:
         """The same bounds where a row may meet several public rows: they hold only once enforced."""
         return replace(self, once=False, sure=None)

@@ -29,6 +29,7 @@ from sandbox.query.parse import DIALECT, Parsed, check_size, place_of
 from sandbox.query.places import placed
 from sandbox.query.usages import TableKey, collect
 from sandbox.query.vocabulary import has_aggregate, sources_of
+from sandbox.query.windows import expand_named
 
 _SQL_TYPES = {
     Kind.INTEGER: "BIGINT", Kind.DECIMAL: "DECIMAL(18, 3)", Kind.DOUBLE: "DOUBLE", Kind.BOOLEAN: "BOOLEAN",
@@ -93,6 +94,7 @@ def resolve(parsed: Parsed, shown: Visible) -> Resolved:
 
 def _resolved(parsed: Parsed, shown: Visible) -> Resolved:
     tree = parsed.tree.copy()
+    expand_named(tree)
     _refuse_reserved(tree, parsed.sql)
     _name_tables(tree, shown, parsed.sql)
     _refuse_twin_tables(tree, parsed.sql)

@@ -20,7 +20,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.expressions import Lowering
 from sandbox.query.parse import place_of
 from sandbox.query.relations import Contribution, Open, Rows, column
-from sandbox.query.typed import Typed
+from sandbox.query.typed import Typed, whole_constant
 
 MOST_JOINED_ROWS = 1_000_000
 Source = Rows | Open
@@ -37,6 +37,11 @@ class Joined:
     source: Source
     left: bool
     on: exp.Expr | None
+
+    @property
+    def columns(self) -> Mapping[str, Typed]:
+        """What is known of its columns."""
+        return _columns(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,9 @@ def combine(
                 "List the columns: sandbox datasets.",
                 place=place_of(node, sql),
             )
-        return known.at(column(node.name, node.table))
+        found = known.at(column(node.name, node.table))
+        # Joined rows may repeat a row's number.
+        return found if len(sources) == 1 else replace(found, ordinal=False)
 
     def lookup(node: exp.Column) -> Typed:
         found = stored(node)
@@ -157,6 +164,9 @@ def combine(
         else:
             bound = source.bound if bound is None else bound.joined(source.bound)
     assert bound is not None  # noqa: S101
+    where = select.args.get("where")
+    if where is not None:
+        bound = bound.held_to(most_numbered(where.this, lowering))
     if bound.met > MOST_JOINED_ROWS:
         raise SandboxError(
             ErrorCode.SQL_JOIN,
@@ -231,6 +241,20 @@ def _check_connected(
             f"Write the equality, as in: {hint}.",
             place=next((place_of(j, sql) for j in joins if j.this.alias_or_name == alias), None),
         )
+
+
+def most_numbered(condition: exp.Expr, lowering: Lowering) -> int | None:
+    """Most rows of one unit that a condition on their number keeps (`number <= 3`); None: any."""
+    most: list[int] = []
+    for part in conjuncts(condition):
+        if not isinstance(part, exp.EQ | exp.LT | exp.LTE):
+            continue
+        number, limit = part.left.unnest(), whole_constant(part.right.unnest(), MOST_JOINED_ROWS)
+        if limit is None or not isinstance(number, exp.Column | exp.Window):
+            continue
+        if lowering.lower(number).ordinal:
+            most.append(1 if isinstance(part, exp.EQ) else limit - isinstance(part, exp.LT))
+    return min(most, default=None)
 
 
 def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:

@@ -49,6 +49,7 @@ class Typed:
         nullable: whether NULL can occur.
         links: identities for joining: `unit:<name>`, or `dataset.table.column` of a foreign key's target.
         unit_level: whether it is the same for all rows of one unit.
+        ordinal: whether it numbers the rows of each unit: a whole number from 1, in no two rows the same.
         pieces: most values that a text is put together from, counting copies.
 
     """
@@ -65,6 +66,7 @@ class Typed:
     nullable: bool = True
     links: frozenset[str] = frozenset()
     unit_level: bool = False
+    ordinal: bool = False
     pieces: int = 1
 
     @property

@@ -113,6 +113,8 @@ class _Walk:
             self._key(key, scope)
         if select.args.get("having"):
             self._condition(select.args["having"].this, scope)
+        if select.args.get("qualify"):
+            self._condition(select.args["qualify"].this, scope)
         aggregated = group is not None or any(has_aggregate(e) for e in select.selects)
         for ordered in select.args["order"].expressions if select.args.get("order") else ():
             origins = self._value(ordered.this, scope)
@@ -165,6 +167,8 @@ class _Walk:
             return frozenset()
         if isinstance(node, exp.Case | exp.If | exp.Nullif):
             return self._choice(node, scope)
+        if isinstance(node, exp.Window):
+            return self._window(node, scope)
         if isinstance(node, exp.Count):
             self._count(node, scope)
             return frozenset()
@@ -180,6 +184,15 @@ class _Walk:
             self.use(origins, Use.FILTER, node)
             return frozenset()
         return origins
+
+    def _window(self, node: exp.Window, scope: _Names) -> frozenset[Origin]:
+        """A window: its partition meets rows of one unit, or groups; its order compares."""
+        for part in node.args.get("partition_by") or ():
+            linked = bool(self._links(self._flow(part, scope)))
+            self.use(self._value(part, scope), Use.JOIN_ONLY if linked else Use.GROUP_BY, part)
+        for ordered in node.args["order"].expressions if node.args.get("order") is not None else ():
+            self.use(self._value(ordered.this, scope), Use.FILTER, ordered)
+        return self._value(node.this, scope)
 
     def _choice(self, node: exp.Expr, scope: _Names) -> frozenset[Origin]:
         """CASE, IF and NULLIF: what decides is a condition, what is chosen flows on."""

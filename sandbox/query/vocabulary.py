@@ -17,8 +17,8 @@ STRUCTURE: frozenset[type] = frozenset(
         exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered,
         exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias, exp.Column,
         exp.Identifier, exp.Alias, exp.Star, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple,
-        exp.Distinct, exp.Filter, exp.Interval, exp.Var, exp.DataType, exp.DataTypeParam, exp.Cast,
-        exp.TryCast,
+        exp.Distinct, exp.Filter, exp.Window, exp.WindowSpec, exp.Qualify, exp.Interval, exp.Var,
+        exp.DataType, exp.DataTypeParam, exp.Cast, exp.TryCast,
     }
 )  # fmt: skip
 
@@ -48,7 +48,16 @@ AGGREGATES: frozenset[type] = frozenset(
     }
 )  # fmt: skip
 
-ALLOWED: frozenset[type] = STRUCTURE | OPERATORS | SCALARS | AGGREGATES
+# Only before OVER (…); aggregates may stand there too.
+WINDOW_FUNCTIONS: frozenset[type] = frozenset(
+    {
+        exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead,
+        exp.FirstValue, exp.LastValue, exp.NthValue,
+    }
+)  # fmt: skip
+OF_PLACE: frozenset[type] = frozenset({exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist})
+
+ALLOWED: frozenset[type] = STRUCTURE | OPERATORS | SCALARS | AGGREGATES | WINDOW_FUNCTIONS
 
 # The only bare words: sqlglot writes a `Var` into SQL as it is, and makes one of a text constant too
 # (DATE_TRUNC('…', x)), so any other word could carry SQL of its own past the allow-list.
@@ -75,8 +84,14 @@ PARTS: dict[type, frozenset[str]] = {
             "limit",
             "offset",
             "distinct",
+            "qualify",
+            "windows",
         }
     ),
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
+    exp.Ntile: frozenset({"this"}),
+    **dict.fromkeys(OF_PLACE, frozenset()),
     exp.Subquery: frozenset({"this", "alias"}),
     exp.Table: frozenset({"this", "alias", "db"}),
     exp.Column: frozenset({"this", "table", "db"}),
@@ -113,7 +128,6 @@ PARTS: dict[type, frozenset[str]] = {
 
 _INSTEAD: dict[str, str] = {
     "UNION": "Ask the parts as questions of their own.",
-    "WINDOW": "Aggregate first; order and limit the answer with ORDER BY and LIMIT.",
     "QUANTILE": "Use AVG, or counts in bands: GROUP BY a column that the policy shows in bands.",
     "SUBQUERY": "Write it as a join on the unit, or as a CTE.",
 }
@@ -122,8 +136,6 @@ _HINTS: dict[type, str] = {
     exp.Union: _INSTEAD["UNION"],
     exp.Except: _INSTEAD["UNION"],
     exp.Intersect: _INSTEAD["UNION"],
-    exp.Window: _INSTEAD["WINDOW"],
-    exp.Qualify: _INSTEAD["WINDOW"],
     exp.Median: _INSTEAD["QUANTILE"],
     exp.Quantile: _INSTEAD["QUANTILE"],
     exp.PercentileCont: _INSTEAD["QUANTILE"],
@@ -136,9 +148,19 @@ _HINTS: dict[type, str] = {
 
 
 def has_aggregate(node: exp.Expr) -> bool:
-    """Whether `node` aggregates, a SELECT inside it apart: that one's aggregates are its own."""
+    """Whether `node` aggregates, a SELECT inside it apart: that one's aggregates are its own.
+
+    `SUM(x) OVER (…)` does not, `SUM(COUNT(*)) OVER (…)` does.
+    """
     inner = node.walk(prune=lambda n: isinstance(n, exp.Subquery | exp.Select))
-    return any(type(n) in AGGREGATES for n in inner)
+    return any(type(n) in AGGREGATES and not is_windowed(n) for n in inner)
+
+
+def is_windowed(node: exp.Expr) -> bool:
+    """Whether `node` is the function before OVER."""
+    if isinstance(node.parent, exp.Filter) and node.arg_key == "this":
+        node = node.parent
+    return isinstance(node.parent, exp.Window) and node.arg_key == "this"
 
 
 def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
@@ -194,7 +216,7 @@ def instead_of(node: exp.Expr, name: str = "") -> str:
             return hint
     if not isinstance(node, exp.Func):
         return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
-    names = sorted({t.sql_name() for t in SCALARS | AGGREGATES if issubclass(t, exp.Func)})
+    names = sorted({t.sql_name() for t in SCALARS | AGGREGATES | WINDOW_FUNCTIONS if issubclass(t, exp.Func)})
     asked = {name.upper(), spoken_name(node).upper()} - {""}
     for starts, hint in _NEAREST:
         if any(one.startswith(starts) for one in asked):
@@ -206,8 +228,10 @@ def instead_of(node: exp.Expr, name: str = "") -> str:
 
 def needed(node: exp.Func) -> tuple[str, ...]:
     """Arguments without which a function of the vocabulary means nothing; the parser lets some go missing."""
-    if isinstance(node, exp.Case | exp.Concat):
+    if isinstance(node, exp.Case | exp.Concat) or type(node) in OF_PLACE:
         return ()
+    if isinstance(node, exp.NthValue):
+        return ("this", "offset")
     if isinstance(node, exp.RegrSlope | exp.RegrIntercept):
         return ("this", "expression")
     return ("this", "start") if isinstance(node, exp.Substring) else ("this",)

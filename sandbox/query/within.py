@@ -21,8 +21,8 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.analyze import Analyzed
+from sandbox.query.half_widths import ERROR_PREFIX
 from sandbox.query.price import LARGEST_EPSILON, Priced, epsilons, half_width, price_at
-from sandbox.query.public import ERROR_PREFIX
 from sandbox.query.rewrite import Rewritten
 
 STEP = Decimal("1e-6")

@@ -167,6 +167,75 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     return sql
 
 
+WINDOWED = ["days", "cost", "LEAST(GREATEST(level, -3), 3)", "LENGTH(place)"]
+EVERY_COLUMN = "days, cost, kind, place, level, seen"
+FRAMES = [
+    "",
+    "ROWS BETWEEN 1 PRECEDING AND CURRENT ROW",
+    "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING",
+    "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+]
+
+
+@st.composite
+def windowed_questions(draw: st.DrawFn, *, settled: bool = False) -> str:
+    """Windows within a unit, aggregated above; `settled`: no two different rows tie in their order."""
+    source = draw(st.sampled_from(["visits", "visits JOIN people ON id = pid"]))
+    outputs = ["pid AS u", "kind"]
+    for name in ("s", "t"):
+        value = draw(st.sampled_from([*WINDOWED, *(["age"] if source != "visits" else [])]))
+        order = draw(st.sampled_from(["days", "seen DESC", "kind, cost DESC NULLS FIRST"]))
+        ties = f", {EVERY_COLUMN}" if settled else ""
+        over = f"PARTITION BY {draw(st.sampled_from(['pid', 'pid, kind', 'days > 0, pid']))}"
+        call = draw(
+            st.sampled_from(
+                [
+                    f"SUM({value})",
+                    f"COUNT({value})",
+                    f"COUNT(*) FILTER (WHERE {value} > 1)",
+                    f"MAX({value})",
+                    f"AVG({value})",
+                    "ROW_NUMBER()",
+                    "RANK()",
+                    "DENSE_RANK()",
+                    "PERCENT_RANK()",
+                    "NTILE(2)",
+                    f"LAG({value})",
+                    f"LEAD({value}, 2, 1)",
+                    f"FIRST_VALUE({value})",
+                    f"LAST_VALUE({value})",
+                    f"NTH_VALUE({value}, 2)",
+                ]
+            )
+        )
+        if call.startswith(("SUM", "COUNT", "MAX", "AVG")):
+            frame = draw(st.sampled_from(FRAMES))
+            if frame or draw(st.booleans()):
+                over += f" ORDER BY {order}{ties if 'ROWS' in frame else ''} {frame}"
+        else:
+            over += f" ORDER BY {order}{'' if 'RANK' in call else ties}"
+        outputs.append(f"LEAST(GREATEST({call} OVER ({over}), -60), 60) AS {name}")
+    first = f"ROW_NUMBER() OVER (PARTITION BY pid ORDER BY seen{f', {EVERY_COLUMN}' if settled else ''})"
+    inner = f"SELECT {', '.join([*outputs, f'{first} AS r'])} FROM {source}"
+    if draw(st.booleans()):
+        inner += f" WHERE {draw(st.sampled_from(VISIT_TESTS[:6]))}"
+    if draw(st.integers(0, 3)) == 0:
+        inner += f" QUALIFY {first} <= 2"
+    group = draw(st.lists(st.sampled_from(["kind", "s > 1"]), max_size=2, unique=True))
+    calls = draw(
+        st.lists(
+            st.sampled_from(["COUNT(*) AS n", "SUM(s) AS a", "SUM(t + s) AS b", "COUNT(DISTINCT u) AS c"]),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
+    sql = f"SELECT {', '.join([*(f'{k} AS g{i}' for i, k in enumerate(group)), *calls])} FROM ({inner}) AS q"
+    if draw(st.integers(0, 2)) == 0:
+        sql += draw(st.sampled_from([" WHERE r = 1", " WHERE r < 3 AND t > 0", " WHERE r <= 2 OR s > 1"]))
+    return sql + (" GROUP BY " + ", ".join(group) if group else "")
+
+
 @st.composite
 def nested_questions(draw: st.DrawFn) -> str:
     """Aggregates per unit below the boundary, aggregated again above it."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sandbox.errors import ErrorCode, SandboxError
 from tests.house.tree import ROOT
 from tests.query.equivalence import assert_same, same
-from tests.query.questions import nested_questions, questions
+from tests.query.questions import nested_questions, questions, windowed_questions
 from tests.query.world import TABLES, Rows, engine, published, random_rows, silent_answer
 
 HONEST = {ErrorCode.OVERFLOW_POSSIBLE, ErrorCode.BOUNDS_MISSING, ErrorCode.SQL_TYPE}
@@ -73,6 +73,12 @@ def test_variances_and_the_like_are_those_of_plain_duckdb(call: str, seed: int) 
 def test_what_is_aggregated_within_units_first_is_the_same(
     sql: str, seed: int, units: int, visits: int
 ) -> None:
+    hold(sql, seed, units, visits)
+
+
+@quick(60)
+@given(windowed_questions(settled=True), *ROWS)
+def test_windows_within_units_are_those_of_plain_duckdb(sql: str, seed: int, units: int, visits: int) -> None:
     hold(sql, seed, units, visits)
 
 

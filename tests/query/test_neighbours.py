@@ -21,7 +21,7 @@ from sandbox.query.boundary import Boundary, Measure
 from sandbox.query.clamp import Search, counts_sensitivity, grid
 from sandbox.query.found import counts, totals
 from sandbox.query.noise import whole_units
-from tests.query.questions import nested_questions, questions
+from tests.query.questions import nested_questions, questions, windowed_questions
 from tests.query.world import (
     Rows,
     bucket_tables,
@@ -126,7 +126,7 @@ def assert_bounded(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 @given(
-    st.one_of(questions(), nested_questions()),
+    st.one_of(questions(), nested_questions(), windowed_questions()),
     st.integers(0, 10_000),
     st.integers(1, 6),
     st.integers(0, 8),

@@ -1,0 +1,247 @@
+"""Error bars of what is computed from noisy numbers: one half-width column for each output, where honest.
+
+A column e(m_0, m_1, …) of the noisy numbers m_i with half-widths h_i gets sqrt(sum_i d_i**2), d_i the larger
+of |e(… m_i + h_i …) - e(…)| and |e(…) - e(… m_i - h_i …)|, rounding left aside: it covers what h_i covers
+where e is monotone in one noisy number, and is the first-order propagation (JCGM 100:2008, section 5.1.3)
+of several. It reads released numbers only.
+
+Windows over noisy numbers stand for numbers of their own, if neither their rows nor their order are noisy:
+- SUM(e) OVER w has sqrt(sum over the frame of h(e)**2): the noise of different groups is independent;
+  AVG(e) that divided by the numbers in the frame. LAG, LEAD, FIRST_VALUE, … have the other row's h(e).
+- Numbers with noise in common (n / SUM(n) OVER ()) add up as they are, not in squares: an upper bound.
+- Extremes and ranks have none: which row is the largest is itself chosen by noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from sandbox.query.boundary import Boundary
+from sandbox.query.public import total
+from sandbox.query.relations import column
+from sandbox.query.typed import cast
+from sandbox.query.vocabulary import AGGREGATES, has_aggregate
+
+ERROR_PREFIX = "__h"
+HALF_WIDTH = "__w_"
+MOST_MERGED = 2_000  # nodes: names that stand for much are not written out for the sake of a half-width
+_OTHER_ROW = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue)
+
+
+@dataclass(frozen=True, slots=True)
+class WithErrors:
+    """A post-processing SELECT whose half-widths follow its columns.
+
+    `noisy`: indexes of columns that depend on noise. `direct`: those that are one noisy number as it is.
+    """
+
+    tree: exp.Select
+    noisy: frozenset[int]
+    direct: Mapping[int, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Atom:
+    """A part of an expression that has noise of its own: a noisy number, or a window over some."""
+
+    node: exp.Expr
+    width: exp.Expr
+    measures: frozenset[str]
+
+
+def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
+    """Add a half-width column for each output that is computed row by row from one noisy table."""
+    tree = total(flattened(tree))
+    boundary = _source(tree, boundaries)
+    if boundary is None:
+        noisy = frozenset(range(len(tree.selects))) if boundaries else frozenset[int]()
+        return WithErrors(tree, noisy, {})
+    measures = frozenset(m.name for m in boundary.measures)
+    found: set[int] = set()
+    direct: dict[int, tuple[str, str]] = {}
+    for i, projection in enumerate(list(tree.selects)):
+        value = projection.unalias()
+        if not _reads(value, measures) and value.find(exp.Subquery) is None:
+            continue
+        found.add(i)
+        if isinstance(value, exp.Column):
+            direct[i] = (boundary.name, value.name)
+        width = _half_width(value, measures, boundary.name)
+        if width is not None:
+            tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
+    return WithErrors(tree, frozenset(found), direct)
+
+
+def _source(tree: exp.Select, boundaries: Sequence[Boundary]) -> Boundary | None:
+    """The one noisy table that the SELECT reads, row by row; None where there is no such thing."""
+    source = tree.args.get("from_")
+    if source is None or not isinstance(source.this, exp.Table) or tree.args.get("joins"):
+        return None
+    if _aggregates(tree):
+        return None
+    return next((b for b in boundaries if b.name == source.this.name), None)
+
+
+def _aggregates(tree: exp.Select) -> bool:
+    parts = [*tree.selects, *(tree.args[p] for p in ("order", "qualify") if tree.args.get(p))]
+    grouped = any(tree.args.get(part) for part in ("group", "having", "distinct"))
+    return grouped or any(has_aggregate(p) for p in parts)
+
+
+def flattened(tree: exp.Select) -> exp.Select:
+    """The same SELECT without the subqueries that only name what one table holds."""
+    while (inner := _plain_source(tree)) is not None:
+        alias = tree.args["from_"].this.alias_or_name
+        table = inner.args["from_"].this.alias_or_name
+        outputs = {p.alias_or_name: _of(p.unalias(), table) for p in inner.selects}
+
+        outer = tree.copy()
+        for item in list(outer.selects):
+            if isinstance(item, exp.Column):
+                item.replace(exp.alias_(item.copy(), item.name, quoted=True))
+        for node in list(outer.find_all(exp.Column)):
+            if node.table == alias and node.name in outputs:
+                value = outputs[node.name]
+                node.replace(value.copy() if isinstance(value, exp.Column) else exp.Paren(this=value.copy()))
+        if sum(1 for _ in outer.walk()) > MOST_MERGED:
+            return tree
+        outer.set("from_", inner.args["from_"].copy())
+        if inner.args.get("where") is not None:
+            outer.where(_of(inner.args["where"].this, table), copy=False)
+        tree = outer
+    return tree
+
+
+def _of(value: exp.Expr, table: str) -> exp.Expr:
+    """`value` with the table before each column: an output of the same name is another thing."""
+    result = value.copy()
+    for node in [result] if isinstance(result, exp.Column) else result.find_all(exp.Column):
+        if not node.table:
+            node.set("table", exp.to_identifier(table, quoted=True))
+    return result
+
+
+def _plain_source(tree: exp.Select) -> exp.Select | None:
+    """The subquery of FROM, when it only renames one table's rows, and the SELECT aggregates nothing."""
+    source = tree.args.get("from_")
+    inner = source.this.this if source is not None and isinstance(source.this, exp.Subquery) else None
+    if not isinstance(inner, exp.Select) or tree.args.get("joins") or _aggregates(tree):
+        return None
+    strange = ("joins", "group", "having", "qualify", "limit", "offset", "distinct")
+    if any(inner.args.get(part) for part in strange) or inner.args.get("from_") is None:
+        return None
+    more = (exp.Window, exp.Select, exp.SetOperation)
+    if any(p.find(*more, *AGGREGATES) is not None for p in inner.selects):
+        return None
+    where = inner.args.get("where")
+    if where is not None and where.find(*more) is not None:
+        return None
+    return inner
+
+
+def _half_width(value: exp.Expr, measures: frozenset[str], table: str) -> exp.Expr | None:
+    """The half-width of an expression over a row, or the rows of a window; None where none is honest."""
+    if value.find(exp.Subquery) is not None:
+        return None  # noisy numbers of other tables are in it: no half-width is better than a small one
+    # A rounded number moves in steps, which a difference misses or doubles: move what is rounded.
+    value = value.transform(lambda n: n.this if isinstance(n, exp.Round | exp.Floor | exp.Ceil) else n)
+    atoms = list(_atoms(value, measures, table))
+    if not all(atoms):
+        return None
+    known = [a for a in atoms if a is not None]
+    if len(known) == 1 and known[0].node == value:
+        shown = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
+        return exp.Case(ifs=[exp.If(this=shown, true=known[0].width.copy())])
+    moves = [_move(value, atom) for atom in known]
+    if any(_shared(a, b) for i, a in enumerate(known) for b in known[:i]):
+        return _sum([exp.Sqrt(this=m) for m in moves])
+    return exp.Sqrt(this=_sum(moves))
+
+
+def _sum(parts: list[exp.Expr]) -> exp.Expr:
+    result = parts[0]
+    for part in parts[1:]:
+        result = exp.Add(this=result, expression=part)
+    return result
+
+
+def _reads(node: exp.Expr, measures: frozenset[str]) -> bool:
+    return any(c.name in measures for c in node.find_all(exp.Column))
+
+
+def _atoms(value: exp.Expr, measures: frozenset[str], table: str) -> Iterator[_Atom | None]:
+    """Each noisy part of `value` once; None for one that has no honest half-width."""
+    seen: list[exp.Expr] = []
+    for node in value.walk(prune=lambda n: isinstance(n, exp.Window)):
+        noisy = isinstance(node, exp.Column) and node.name in measures
+        if node in seen or not (noisy or (isinstance(node, exp.Window) and _reads(node, measures))):
+            continue
+        seen.append(node)
+        if isinstance(node, exp.Window):
+            width = _window_width(node, measures, table)
+            names = {c.name for c in node.find_all(exp.Column)} & measures
+            yield None if width is None else _Atom(node, width, frozenset(names))
+        else:
+            yield _Atom(node, column(HALF_WIDTH + node.name, table), frozenset({node.name}))
+
+
+def _window_width(node: exp.Window, measures: frozenset[str], table: str) -> exp.Expr | None:
+    call = node.this
+    order = node.args["order"].expressions if node.args.get("order") is not None else []
+    if any(_reads(p, measures) for p in (*(node.args.get("partition_by") or ()), *order)):
+        return None
+    if not isinstance(call, (exp.Sum, exp.Avg, *_OTHER_ROW)):
+        return None
+    inside = _half_width(call.this, measures, table)
+    if inside is None:
+        return None
+
+    def over(function: exp.Expr) -> exp.Window:
+        window = node.copy()
+        window.set("this", function)
+        return window
+
+    if isinstance(call, _OTHER_ROW):
+        moved = call.copy()
+        moved.set("this", inside)
+        if isinstance(call, exp.Lag | exp.Lead):
+            moved.set("offset", call.args.get("offset") or exp.Literal.number(1))
+            moved.set("default", exp.Literal.number(0))  # what stands in for a row that is not there is exact
+        return over(moved)
+    squares = exp.Sqrt(this=over(exp.Sum(this=exp.Pow(this=inside, expression=exp.Literal.number(2)))))
+    if isinstance(call, exp.Sum):
+        return squares
+    count = cast(over(exp.Count(this=call.this.copy())), "DOUBLE")
+    return exp.Div(this=squares, expression=exp.Nullif(this=count, expression=exp.Literal.number(0)))
+
+
+def _shared(a: _Atom, b: _Atom) -> bool:
+    """Whether two parts may have noise in common: another row's number has none of this row's."""
+    if not a.measures & b.measures:
+        return False
+    shifted = [isinstance(x.node, exp.Window) and isinstance(x.node.this, exp.Lag | exp.Lead) for x in (a, b)]
+    columns = [isinstance(x.node, exp.Column) for x in (a, b)]
+    return not ((shifted[0] and columns[1]) or (shifted[1] and columns[0]))
+
+
+def _move(value: exp.Expr, atom: _Atom) -> exp.Expr:
+    """The square of how far `value` moves when its part moves by its half-width, to the worse side."""
+    here = _as_number(value)
+    sides: list[exp.Expr] = []
+    for node in (exp.Add, exp.Sub):
+        there = exp.Paren(this=value.copy())
+        for part in list(there.walk(prune=lambda n: isinstance(n, exp.Window))):
+            if part == atom.node:
+                moved = node(this=cast(part.copy(), "DOUBLE"), expression=atom.width.copy())
+                part.replace(exp.Paren(this=moved))
+        sides.append(exp.Abs(this=exp.Sub(this=_as_number(there), expression=here.copy())))
+    # GREATEST skips NULL: where the value ends on one side, the other side speaks.
+    further = exp.Greatest(this=sides[0], expressions=[sides[1]], ignore_nulls=True)
+    return exp.Pow(this=further, expression=exp.Literal.number(2))
+
+
+def _as_number(value: exp.Expr) -> exp.Expr:
+    return exp.TryCast(this=value.copy(), to=exp.DataType.build("DOUBLE"))
