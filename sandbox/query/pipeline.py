@@ -29,6 +29,7 @@ from sandbox.query.answer import Answer, Estimate
 from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
 from sandbox.query.execute import Executed, Located, execute, locate
+from sandbox.query.inflight import alone
 from sandbox.query.noise import Noised, noise
 from sandbox.query.notes import first_note, second_note
 from sandbox.query.parse import parse
@@ -149,12 +150,18 @@ def _within(question: Question, given: Given, context: Context, rewritten: Rewri
 
 def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answer, Decimal]:
     """The answer at this price, stored or new, and the epsilon that it was paid with."""
-    rewritten = priced.rewritten
-    located = locate(rewritten, context.catalog)
+    located = locate(priced.rewritten, context.catalog)
     key = stored.key_of(priced, located.versions)
-    known = stored.find(context.store, key, priced.epsilon)
-    if known is not None:
-        return _repeat(question, context, priced, known), known.epsilon
+    with alone(key):
+        known = stored.find(context.store, key, priced.epsilon)
+        if known is None:
+            return _new(question, context, priced, located, key), priced.epsilon
+    return _repeat(question, context, priced, known), known.epsilon
+
+
+def _new(question: Question, context: Context, priced: Priced, located: Located, key: str) -> Answer:
+    """Charged first, then answered."""
+    rewritten = priced.rewritten
     charged = charge(priced, question.actor, context.ledger)
     try:
         executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
@@ -166,10 +173,9 @@ def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answe
         raise
     settled = settle(charged, processed, key, question.actor, context.ledger)
     receipt = context.store.receipt(settled.leaf)
-    found = present.answer(
+    return present.answer(
         charged.question, rewritten.analyzed, settled_price, processed, context.ledger, receipt
     )
-    return found, priced.epsilon
 
 
 def _open(question: Question, context: Context, rewritten: Rewritten, located: Located) -> Answer:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.audit.bundle import export_bundle
+from sandbox.audit.unbundle import read_entries
 from sandbox.audit.verify import verify_bundle
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.privacy.loss import Account, AccountKind, Budget
-from sandbox.query import pipeline
+from sandbox.privacy.accountant import Odometer
+from sandbox.privacy.loss import Account, AccountKind, Budget, Loss
+from sandbox.query import inflight, pipeline
 from sandbox.query.answer import Answer
 from sandbox.query.execute import Executed
 from sandbox.service import home as homes
@@ -92,6 +98,66 @@ def test_the_same_question_is_free_however_it_is_written(home: Home) -> None:
     assert spent(home) == 1
 
 
+def test_equal_questions_at_the_same_time_are_charged_once(home: Home) -> None:
+    """All wait for the first, however they are written, and get its answer."""
+    start, actor = context(home), li(home)
+    begun, others = threading.Event(), threading.Event()
+    execute = pipeline.execute
+
+    def slowly(*args: Any) -> Executed:
+        begun.set()
+        assert others.wait(60)
+        return execute(*args)
+
+    def one(sql: str) -> Answer:
+        return pipeline.ask(pipeline.Question(sql, "g", actor, Decimal(1)), start)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(4) as pool:
+        patch.setattr(pipeline, "execute", slowly)
+        first = pool.submit(one, SAME[0])
+        assert begun.wait(60)
+        rest = [pool.submit(one, sql) for sql in SAME[1:4]]
+        (key,) = inflight._turns
+        while inflight.waiting(key) < 4:
+            time.sleep(0.01)
+        others.set()
+        answers = [first.result(60), *(r.result(60) for r in rest)]
+    assert [a.repeated for a in answers] == [False, True, True, True]
+    assert len({str(a.table.to_pydict().values()) for a in answers}) == 1
+    assert spent(home) == 1
+    assert inflight.waiting(key) == 0
+
+
+def test_who_waits_for_a_question_that_fails_is_charged_for_their_own(home: Home) -> None:
+    start, actor = context(home), li(home)
+    begun, others = threading.Event(), threading.Event()
+    execute, calls = pipeline.execute, iter(range(9))
+
+    def first_fails(*args: Any) -> Executed:
+        if next(calls) == 0:
+            begun.set()
+            assert others.wait(60)
+            raise question_failed()
+        return execute(*args)
+
+    def one() -> Answer:
+        return pipeline.ask(pipeline.Question(QUESTION, "g", actor, Decimal(1)), start)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(pipeline, "execute", first_fails)
+        first = pool.submit(one)
+        assert begun.wait(60)
+        second = pool.submit(one)
+        (key,) = inflight._turns
+        while inflight.waiting(key) < 2:
+            time.sleep(0.01)
+        others.set()
+        with pytest.raises(SandboxError):
+            first.result(60)
+        assert not second.result(60).repeated
+    assert spent(home) == 2
+
+
 def test_another_question_is_charged(home: Home) -> None:
     for i, sql in enumerate(OTHER):
         assert not ask(home, sql, "0.5").repeated
@@ -117,6 +183,47 @@ def test_a_new_version_of_the_data_is_another_question_and_no_new_budget(home: H
     assert not ask(home, QUESTION).repeated
     assert spent(home) == 2
     assert ask(home, QUESTION).repeated
+
+
+def test_the_log_replays_to_what_the_ledger_says_also_after_a_restart(home: Home, tmp_path: Path) -> None:
+    """Pure, Gaussian, with a threshold, failed: every charge is in the log and adds up to the accounts."""
+    ask(home, QUESTION, "0.5")
+    ask(home, QUESTION, "0.5")
+    ask(home, "SELECT place, COUNT(*) AS n FROM visits GROUP BY place", "0.25")
+
+    def fail(*_: object) -> Executed:
+        raise question_failed()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "execute", fail)
+        with pytest.raises(SandboxError):
+            ask(home, OTHER[0], "0.25")
+    many = ", ".join(f"COUNT_IF(age > {i}) AS s{i}" for i in range(60))
+    ask(home, f"SELECT {many} FROM people", "1")
+    homes.close(home)
+    again = open_instance(tmp_path)
+    try:
+        export_bundle(again.store, tmp_path / "log")
+        assert verify_bundle(tmp_path / "log").exit_code == 0
+        size = int((tmp_path / "log" / "checkpoint").read_text().splitlines()[1])
+        replayed: dict[str, Odometer] = {}
+        for leaf in read_entries(tmp_path / "log", size):
+            entry = json.loads(leaf)
+            if entry["kind"] != "question.intended":
+                continue
+            lost = entry["facts"]["loss"]
+            pure = None if lost["epsilon"] is None else Decimal(lost["epsilon"])
+            loss = Loss(pure, Decimal(lost["rho"]), Decimal(lost["delta"]))
+            for account in entry["facts"]["accounts"]:
+                replayed[account["id"]] = replayed.get(account["id"], Odometer()).after(loss)
+        assert len(replayed) == 3
+        for identity, odometer in replayed.items():
+            kind, _, key = identity.partition(":")
+            account_of = Account(AccountKind(kind), key, Budget(Decimal(1), Decimal(0)))
+            assert again.ledger.state(account_of) == odometer
+        assert replayed["grant-dataset:g/w"].pure is None, "one of them was Gaussian"
+    finally:
+        homes.close(again)
 
 
 def test_what_was_answered_is_close_to_the_truth(home: Home) -> None:
