@@ -2,8 +2,8 @@
 
 The privacy loss distribution of a mechanism composes by convolution (Koskela, Jalkoe & Honkela 2020;
 Sommer, Meiser & Mohammadi 2019). Here it is put on a grid with every loss rounded up and lost tails counted
-as infinite loss, so delta(epsilon) is an upper bound. What the accountant claims has to be at least that; by how
-much more tells what its closed forms cost.
+as infinite loss, so delta(epsilon) is an upper bound. What the accountant claims has to be at least that; by
+how much more tells what its closed forms cost.
 """
 
 from __future__ import annotations
