@@ -29,10 +29,12 @@ from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.places import placed
 from sandbox.query.private import aggregate
-from sandbox.query.public import post_process
+from sandbox.query.public import post_process, put_together
 from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
 from sandbox.query.scopes import Scope, combine
+from sandbox.query.sets import first_select
 from sandbox.query.typed import EXACT, Typed
+from sandbox.query.unit_sets import combined
 from sandbox.query.unit_windows import has_windows, windowed_rows
 from sandbox.query.usages import TableKey, links_of
 from sandbox.query.vocabulary import has_aggregate, sources_of
@@ -83,7 +85,7 @@ def analyze(authorized: Authorized) -> Analyzed:
                 ErrorCode.RAW_ROWS,
                 "The question asks for rows of protected data; only aggregates leave the sandbox.",
                 "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
-                place=place_of(root.selects[0], authorized.resolved.parsed.sql),
+                place=place_of(_first_output(root), authorized.resolved.parsed.sql),
             )
     errors = output_errors(result.tree, walk.boundaries)
     read = {t.name for t in errors.tree.find_all(exp.Table)}
@@ -96,6 +98,13 @@ def analyze(authorized: Authorized) -> Analyzed:
         errors.noisy,
         errors.direct,
     )
+
+
+def _first_output(root: exp.Select) -> exp.Expr:
+    """The first thing that the question asks for, as it was written."""
+    source = root.args.get("from_")
+    inner = source.this.this if source is not None and isinstance(source.this, exp.Subquery) else None
+    return first_select(inner).selects[0] if isinstance(inner, exp.SetOperation) else root.selects[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +215,29 @@ class _Walk:
 
     def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, _Named]) -> Relation:
         if isinstance(source, exp.Subquery):
-            return self.select(source.this, ctes)
+            return self._whole(source.this, ctes)
         assert isinstance(source, exp.Table)  # noqa: S101 -- the vocabulary has no other sources
         if not source.db:
             return self._cte(source, ctes)
         return self._base(source, select)
+
+    def _whole(self, node: exp.Expr, ctes: Mapping[str, _Named]) -> Relation:
+        """A SELECT, or a set operation: of protected rows alone, or of answers and open rows."""
+        if isinstance(node, exp.Select):
+            return self.select(node, ctes)
+        assert isinstance(node, exp.SetOperation)  # noqa: S101 -- the vocabulary has no other queries
+        left, right = self._whole(node.this, ctes), self._whole(node.expression, ctes)
+        if isinstance(left, Rows) and isinstance(right, Rows):
+            return combined(node, left, right, self.sql)
+        if isinstance(left, Rows) or isinstance(right, Rows):
+            rows = node.this if isinstance(left, Rows) else node.expression
+            raise SandboxError(
+                ErrorCode.SQL_JOIN,
+                "Protected rows and answers cannot be put together.",
+                "Aggregate on both sides: SELECT COUNT(*) … UNION ALL SELECT COUNT(*) ….",
+                place=place_of(first_select(rows).selects[0], self.sql),
+            )
+        return put_together(node, left, right)
 
     def _cte(self, source: exp.Table, ctes: Mapping[str, _Named]) -> Relation:
         """One relation for each CTE, however often it is named: its noise is drawn once."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sandbox.query.expressions import Lowering
 
 
-def unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Typed]:
+def unify(sql: str, node: exp.Expr, branches: list[Typed]) -> list[Typed]:
     """Branches in one kind and type; NULL branches stay NULL."""
     kinds = {b.kind for b in branches if b.kind is not None}
     if kinds <= {Kind.INTEGER, Kind.DECIMAL} and len(kinds) == 2:
@@ -43,7 +43,7 @@ def unify(lowering: Lowering, node: exp.Expr, branches: list[Typed]) -> list[Typ
             ErrorCode.SQL_TYPE,
             f"{spoken_name(node)} mixes {names}.",
             "Cast the branches to one type.",
-            place=place_of(node, lowering.sql),
+            place=place_of(node, sql),
         )
     decimals = [b for b in branches if b.kind is Kind.DECIMAL]
     if decimals and len({(d.width, d.scale) for d in decimals}) > 1:
@@ -100,7 +100,7 @@ def case(lowering: Lowering, node: exp.Expr) -> Typed:
     values.append(
         lowering.lower(default) if default is not None else Typed(exp.Null(), None, unit_level=True)
     )
-    values = unify(lowering, node, values)
+    values = unify(lowering.sql, node, values)
     tree = exp.Case(
         ifs=[exp.If(this=c.sql, true=v.sql) for c, v in zip(conditions, values[:-1], strict=True)],
         default=values[-1].sql,
@@ -111,7 +111,7 @@ def case(lowering: Lowering, node: exp.Expr) -> Typed:
 
 def choice(lowering: Lowering, node: exp.Expr) -> Typed:
     """COALESCE, LEAST, GREATEST."""
-    parts = unify(lowering, node, [lowering.lower(p) for p in (node.this, *node.expressions)])
+    parts = unify(lowering.sql, node, [lowering.lower(p) for p in (node.this, *node.expressions)])
     tree = node.copy()  # keeps how NULLs are treated
     tree.set("this", parts[0].sql.copy())
     tree.set("expressions", [p.sql.copy() for p in parts[1:]])

@@ -58,12 +58,20 @@ def check_expanded(tree: exp.Select) -> None:
     _outputs(tree)
 
 
+def _whole(query: exp.Query) -> Sizes:
+    """Outputs of a SELECT, or of a set operation: of the larger side."""
+    if isinstance(query, exp.Select):
+        return _outputs(query)
+    left, right = _whole(query.this), _whole(query.args["expression"])
+    return {name: max(size, right.get(name, 1)) for name, size in left.items()}
+
+
 def _outputs(select: exp.Select) -> Sizes:
     """Size of each output, written out down to stored columns."""
     sources: dict[str, Sizes] = {}
     for source in sources_of(select):
         inner = source.this if isinstance(source, exp.Subquery) else None
-        sources[source.alias_or_name] = _outputs(inner) if isinstance(inner, exp.Select) else {}
+        sources[source.alias_or_name] = _whole(inner) if isinstance(inner, exp.Query) else {}
 
     def stands_for(column: exp.Column) -> int:
         if column.table:

@@ -55,10 +55,15 @@ class _Atom:
 def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
     """Add a half-width column for each output that is computed row by row from one noisy table."""
     tree = total(flattened(tree))
+    names = {b.name for b in boundaries}
+    if not any(t.name in names for t in tree.find_all(exp.Table)):
+        return WithErrors(tree, frozenset(), {})
+    together = _together(tree)
+    if together is not None:
+        return _errors_together(tree, together, boundaries)
     boundary = _source(tree, boundaries)
     if boundary is None:
-        noisy = frozenset(range(len(tree.selects))) if boundaries else frozenset[int]()
-        return WithErrors(tree, noisy, {})
+        return WithErrors(tree, frozenset(range(len(tree.selects))), {})
     measures = frozenset(m.name for m in boundary.measures)
     found: set[int] = set()
     direct: dict[int, tuple[str, str]] = {}
@@ -73,6 +78,40 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
         if width is not None:
             tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
     return WithErrors(tree, frozenset(found), direct)
+
+
+def _together(tree: exp.Select) -> exp.Union | None:
+    """The UNION ALL of FROM, when the SELECT only names its columns."""
+    source = tree.args.get("from_")
+    inner = source.this.this if source is not None and isinstance(source.this, exp.Subquery) else None
+    if not isinstance(inner, exp.Union) or inner.args.get("distinct") or tree.args.get("joins"):
+        return None
+    plain = all(isinstance(p.unalias(), exp.Column) for p in tree.selects) and not _aggregates(tree)
+    return inner if plain and not tree.args.get("qualify") else None
+
+
+def _errors_together(tree: exp.Select, union: exp.Union, boundaries: Sequence[Boundary]) -> WithErrors:
+    """Half-widths of a UNION ALL: each row has those of its own side."""
+    names = [p.alias_or_name for p in union.this.selects]
+    sides = [output_errors(side, boundaries) for side in (union.this, union.args["expression"])]
+    known = sorted({w.alias for side in sides for w in side.tree.selects[len(names) :]})
+    for side in sides:
+        has = {w.alias: w for w in side.tree.selects[len(names) :]}
+        absent = cast(exp.Null(), "DOUBLE")
+        widths = [has.get(w) or exp.alias_(absent.copy(), exp.to_identifier(w, quoted=True)) for w in known]
+        side.tree.set("expressions", [*side.tree.selects[: len(names)], *widths])
+    union.set("this", sides[0].tree)
+    union.set("expression", sides[1].tree)
+    of = tree.args["from_"].this.alias_or_name
+    noisy: set[int] = set()
+    for i, projection in enumerate(list(tree.selects)):
+        at = names.index(projection.unalias().name)
+        if any(at in side.noisy for side in sides):
+            noisy.add(i)
+        if f"{ERROR_PREFIX}{at}" in known:
+            width = column(f"{ERROR_PREFIX}{at}", of)
+            tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
+    return WithErrors(tree, frozenset(noisy), {})
 
 
 def _source(tree: exp.Select, boundaries: Sequence[Boundary]) -> Boundary | None:

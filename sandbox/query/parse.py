@@ -1,9 +1,11 @@
 """Step 1, parse: text to one SELECT of DuckDB's dialect, or a refusal that names the place.
 
 Rules
-- One statement, and it is a SELECT (CTEs allowed). Size, depth and number of nodes are bounded.
+- One statement, and it is a SELECT, or a set operation of some, with CTEs or without.
+- Size, depth and number of nodes are bounded.
 - Only the node types of `vocabulary.ALLOWED` may occur: an unknown function or construct is refused.
-- A SELECT stands in FROM, JOIN or WITH only. LIMIT and OFFSET are whole numbers.
+- A SELECT stands in FROM, JOIN or WITH, as a side of a set operation, or in brackets as a value.
+- LIMIT and OFFSET are whole numbers.
 - Comments are dropped: nothing that a person wrote beside the SQL goes further.
 """
 
@@ -28,6 +30,7 @@ from sandbox.query.places import (
     tokens_of,
     unclosed,
 )
+from sandbox.query.sets import in_from
 from sandbox.query.tokens import check_tokens
 from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, needed, spoken_name, strange_part
 from sandbox.query.windows import wrong_window
@@ -99,7 +102,7 @@ def _second_statement(sql: str) -> Place | None:
 def _checked(tree: exp.Expr, sql: str) -> exp.Select:
     """The tree, which is one SELECT of the vocabulary."""
     check_size(tree)
-    if not isinstance(tree, exp.Select):
+    if not isinstance(tree, exp.Select | exp.SetOperation):
         first = tokens_of(sql)[0]
         query = isinstance(tree, exp.Query)
         name = spoken_name(tree) if query else first.text.upper()[:40]
@@ -127,7 +130,7 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
                 instead_of(node),
                 place=place_of(inner, sql),
             )
-    return tree
+    return in_from(tree)
 
 
 def _misplaced(node: exp.Expr) -> tuple[str, str] | None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from sandbox.query.relations import Public
+from sandbox.query.relations import Public, column
+from sandbox.query.sets import PARTS
 from sandbox.query.vocabulary import AGGREGATES
 
 Scalar = Callable[[exp.Subquery], exp.Select]
@@ -29,6 +30,16 @@ def post_process(select: exp.Select, sources: Mapping[str, Public], scalar: Scal
         name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
         holder.set("this", exp.Subquery(this=sources[alias].tree.copy(), alias=name))
     return Public(total(tree), tuple(p.alias_or_name for p in tree.selects))
+
+
+def put_together(node: exp.SetOperation, left: Public, right: Public) -> Public:
+    """A set operation of public rows, as it stands."""
+    whole = type(node)(
+        this=left.tree.copy(), expression=right.tree.copy(), distinct=node.args.get("distinct")
+    )
+    source = exp.Subquery(this=whole, alias=exp.TableAlias(this=exp.to_identifier(PARTS, quoted=True)))
+    outputs = [exp.alias_(column(name, PARTS), exp.to_identifier(name, quoted=True)) for name in left.columns]
+    return Public(exp.Select(expressions=outputs).from_(source, copy=False), left.columns)
 
 
 def _fill(node: exp.Expr, scalar: Scalar) -> None:

@@ -60,6 +60,18 @@ class Contribution:
             self.found or other.found,
         )
 
+    def added(self, other: Contribution) -> Contribution:
+        """Bounds of the rows of both together."""
+        return Contribution(
+            self.rows + other.rows,
+            self.groups + other.groups,
+            self.rows_per_group + other.rows_per_group,
+            once=False,
+            met=self.met + other.met,
+            sure=None if self.sure is None or other.sure is None else self.sure + other.sure,
+            found=self.found or other.found,
+        )
+
     def held_to(self, most: int | None) -> Contribution:
         """The same bounds where a condition keeps at most `most` rows of each unit (None: it keeps all)."""
         if most is None:
@@ -72,6 +84,7 @@ class Contribution:
             self.once or n == 1,
             min(self.met, n),
             n if self.sure is None else min(self.sure, n),
+            self.found,
         )
 
     def fanned_out(self) -> Contribution:

@@ -5,6 +5,7 @@ Rules
 - Hidden columns do not exist here: a hidden column and a misspelt one give the same refusal.
 - A CTE may not bear the name of a table that the question could mean.
 - `SELECT DISTINCT a, b` is `SELECT a, b … GROUP BY a, b`; `GROUP BY ALL` names its keys.
+- Columns of a set operation meet by position and bear the names of its first SELECT.
 - No two tables of one FROM, and no two columns of one SELECT, bear the same name.
 - Each use of a protected column is collected with how it is used (`usages.py`), for the decision.
 """
@@ -24,11 +25,14 @@ from sqlglot.schema import MappingSchema
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.decide import Usage
 from sandbox.policy.types import Kind, Policy, TablePolicy, Use
+from sandbox.query.correlated import unnest
 from sandbox.query.growth import check_aliases
+from sandbox.query.joins import settle_joins
 from sandbox.query.parse import DIALECT, Parsed, check_size, place_of
 from sandbox.query.places import placed
+from sandbox.query.sets import branches, first_select
 from sandbox.query.usages import TableKey, collect
-from sandbox.query.vocabulary import has_aggregate, sources_of
+from sandbox.query.vocabulary import has_aggregate, sources_of, spoken_name
 from sandbox.query.windows import expand_named
 
 _SQL_TYPES = {
@@ -98,7 +102,11 @@ def _resolved(parsed: Parsed, shown: Visible) -> Resolved:
     _refuse_reserved(tree, parsed.sql)
     _name_tables(tree, shown, parsed.sql)
     _refuse_twin_tables(tree, parsed.sql)
-    written = _name_outputs(tree)
+    written: dict[str, str] = {}
+    for holder in list(tree.find_all(exp.SetOperation)):
+        if isinstance(holder.parent, exp.Subquery):
+            written |= _name_outputs(first_select(holder))
+    written |= _name_outputs(tree)
     _expand_distinct(tree, parsed.sql)
     check_aliases(tree)
     try:
@@ -107,6 +115,9 @@ def _resolved(parsed: Parsed, shown: Visible) -> Resolved:
         raise _unknown_name(error, parsed, shown) from None
     if not isinstance(qualified, exp.Select):
         raise SandboxError(ErrorCode.SQL_UNSUPPORTED, "A question is one SELECT.", "Write SELECT … FROM ….")
+    _name_sides(qualified, parsed.sql)
+    settle_joins(qualified)
+    unnest(qualified, parsed.sql)
     check_size(qualified)
     _refuse_twin_columns(qualified, parsed.sql)
     _refuse_correlation(qualified, parsed.sql)
@@ -225,6 +236,26 @@ def _refuse_twin_columns(tree: exp.Expr, sql: str) -> None:
             seen.add(item.alias_or_name)
 
 
+def _name_sides(tree: exp.Expr, sql: str) -> None:
+    """Give the columns of every side of a set operation the names of the first."""
+    for node in tree.find_all(exp.SetOperation):
+        if isinstance(node.parent, exp.SetOperation):
+            continue
+        first, *others = branches(node)
+        names = [item.alias_or_name for item in first.selects]
+        for other in others:
+            if len(other.selects) != len(names):
+                widths = f"{len(names)} and {len(other.selects)}"
+                raise SandboxError(
+                    ErrorCode.SQL_TYPE,
+                    f"The sides of the {spoken_name(node)} have {widths} columns.",
+                    "Give each side the same number of columns: SELECT a, NULL AS b ….",
+                    place=place_of(other.selects[-1], sql),
+                )
+            for item, name in zip(list(other.selects), names, strict=True):
+                item.replace(exp.alias_(item.unalias().copy(), exp.to_identifier(name, quoted=True)))
+
+
 def _refuse_correlation(tree: exp.Expr, sql: str) -> None:
     """A column belongs to a table of its own SELECT: one of an outer SELECT would flow past the decision."""
     for column in tree.find_all(exp.Column):
@@ -235,7 +266,7 @@ def _refuse_correlation(tree: exp.Expr, sql: str) -> None:
             raise SandboxError(
                 ErrorCode.SQL_UNSUPPORTED,
                 f"{column.name[:80]} belongs to an outer SELECT.",
-                "Join the two in FROM instead of correlating them.",
+                "Join the two in FROM; or aggregate in the subquery, with one equality: WHERE v.id = p.id.",
                 place=place_of(column, sql),
             )
 

@@ -98,6 +98,7 @@ def combine(
 
     """
     left = _left_joined(select, sources, sql)
+    steady: set[str] = set()
 
     def stored(node: exp.Column) -> Typed:
         source = sources.get(node.table)
@@ -117,9 +118,11 @@ def combine(
         found = stored(node)
         if node.table not in left:
             return found
-        # Whether a row on the left finds its partner may differ between the rows of one unit; without one
-        # its unit's column is NULL, so that it stands for the unit in the join's own condition alone.
-        return replace(found, nullable=True, unit_level=False, links=frozenset())
+        # Whether a row on the left finds its partner may differ between the rows of one unit, unless the unit
+        # is all that is compared and has one row at most. Without a partner its unit's column is NULL, so
+        # that it stands for the unit in the join's own condition alone.
+        same = found.unit_level and node.table in steady
+        return replace(found, nullable=True, unit_level=same, links=frozenset())
 
     units = {s.unit for s in sources.values() if isinstance(s, Rows)}
     if len(units) > 1:
@@ -145,6 +148,7 @@ def combine(
     order = _order(sources, bool(left))
     lowering = Lowering(lookup, sql, semi_joined)
     _check_connected(select, sources, order[0], stored, sql)
+    steady |= _steady(select, sources, left, stored)
     ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
     joined = []
     conditions = []
@@ -204,6 +208,25 @@ def _left_joined(select: exp.Select, sources: Mapping[str, Source], sql: str) ->
                 place=place_of(join, sql),
             )
     return frozenset(left)
+
+
+def _steady(
+    select: exp.Select,
+    sources: Mapping[str, Source],
+    left: frozenset[str],
+    stored: Callable[[exp.Column], Typed],
+) -> set[str]:
+    """Outer-joined sources of one row of each unit, joined on nothing but the unit of an inner one."""
+    found = set()
+    for join in select.args.get("joins") or ():
+        alias, on = join.this.alias_or_name, join.args.get("on")
+        source = sources[alias]
+        if alias not in left or not isinstance(on, exp.EQ) or not isinstance(source, Rows):
+            continue
+        pair = _pair(on, sources, stored)
+        if source.bound.once and pair is not None and alias in pair and not (pair - {alias}) & left:
+            found.add(alias)
+    return found
 
 
 def _check_connected(

@@ -199,7 +199,7 @@ def _function(call: exp.Expr, scope: Scope) -> tuple[exp.Expr, Typed]:
     value = scope.lowering.lower(call.this)
     default = call.args.get("default") if isinstance(call, _SHIFTS) else None
     if default is not None:
-        value, other = unify(scope.lowering, call, [value, scope.lowering.lower(default)])
+        value, other = unify(scope.lowering.sql, call, [value, scope.lowering.lower(default)])
         facts = hull([value, other], [], nullable=True)
     else:
         facts, other = value, None

@@ -100,11 +100,12 @@ class _Walk:
             if join.args.get("on"):
                 self._condition(join.args["on"], scope)
         for join in joins:
-            if join.args.get("side"):
+            side = (join.args.get("side") or "").upper()
+            if side:
                 # Past its own condition the other side of an outer join may be NULL: it is no unit there.
-                alias = join.this.alias_or_name
-                flows = scope.columns[alias]
-                scope.columns[alias] = {n: replace(f, outer=True) for n, f in flows.items()}
+                for alias in [join.this.alias_or_name] if side == "LEFT" else list(scope.columns):
+                    flows = scope.columns[alias]
+                    scope.columns[alias] = {n: replace(f, outer=True) for n, f in flows.items()}
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
@@ -142,13 +143,27 @@ class _Walk:
 
     def _source(self, source: exp.Expr, ctes: Mapping[str, Columns]) -> Columns:
         if isinstance(source, exp.Subquery):
-            return self.select(source.this, ctes)
+            return self._whole(source.this, ctes)
         assert isinstance(source, exp.Table)  # noqa: S101 -- the vocabulary has no other sources
         if not source.db:
             return ctes.get(source.name, {})
         key = (source.db.lower(), source.name.lower())
         self.found.append(ColumnUsage(key, None, Use.COUNT_DISTINCT_ONLY, place_of(source, self.sql)))
         return {c.lower(): Flow(frozenset({(key, c.lower())}), bare=True) for c in self.tables[key].columns}
+
+    def _whole(self, node: exp.Expr, ctes: Mapping[str, Columns]) -> Columns:
+        """A SELECT, or a set operation of some: their columns meet by position."""
+        if isinstance(node, exp.Select):
+            return self.select(node, ctes)
+        left, right = self._whole(node.this, ctes), self._whole(node.expression, ctes)
+        compared = bool(node.args.get("distinct")) or not isinstance(node, exp.Union)
+        found: dict[str, Flow] = {}
+        for (name, a), b in zip(left.items(), right.values(), strict=True):
+            if compared:
+                use = Use.JOIN_ONLY if self._links(a) & self._links(b) else Use.GROUP_BY
+                self.use(a.origins | b.origins, use, node)
+            found[name] = Flow(a.origins | b.origins, bare=a.bare and b.bare, outer=a.outer or b.outer)
+        return found
 
     def _condition(self, node: exp.Expr, scope: _Names) -> None:
         self.use(self._value(node, scope), Use.FILTER, node)
@@ -243,7 +258,8 @@ class _Walk:
         """Identities by which a bare column joins: what is computed from a unit's column is no unit."""
         if flow.outer or not flow.bare:
             return frozenset()
-        return frozenset().union(*(links_of(self.tables, *o) for o in flow.origins))
+        links = [links_of(self.tables, *o) for o in flow.origins]
+        return frozenset.intersection(*links) if links else frozenset()
 
 
 def links_of(tables: Mapping[TableKey, TablePolicy], key: TableKey, column: str) -> frozenset[str]:

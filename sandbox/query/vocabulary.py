@@ -18,7 +18,8 @@ STRUCTURE: frozenset[type] = frozenset(
         exp.Limit, exp.Offset, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias, exp.Column,
         exp.Identifier, exp.Alias, exp.Star, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple,
         exp.Distinct, exp.Filter, exp.Window, exp.WindowSpec, exp.Qualify, exp.Interval, exp.Var,
-        exp.DataType, exp.DataTypeParam, exp.Cast, exp.TryCast,
+        exp.DataType, exp.DataTypeParam, exp.Cast, exp.TryCast, exp.Union, exp.Intersect, exp.Except,
+        exp.Exists,
     }
 )  # fmt: skip
 
@@ -88,6 +89,11 @@ PARTS: dict[type, frozenset[str]] = {
             "windows",
         }
     ),
+    **dict.fromkeys(
+        (exp.Union, exp.Intersect, exp.Except),
+        frozenset({"this", "expression", "distinct", "with_", "order", "limit", "offset"}),
+    ),
+    exp.Exists: frozenset({"this"}),
     exp.Window: frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
     exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
     exp.Ntile: frozenset({"this"}),
@@ -127,22 +133,17 @@ PARTS: dict[type, frozenset[str]] = {
 }
 
 _INSTEAD: dict[str, str] = {
-    "UNION": "Ask the parts as questions of their own.",
     "QUANTILE": "Use AVG, or counts in bands: GROUP BY a column that the policy shows in bands.",
     "SUBQUERY": "Write it as a join on the unit, or as a CTE.",
 }
 
 _HINTS: dict[type, str] = {
-    exp.Union: _INSTEAD["UNION"],
-    exp.Except: _INSTEAD["UNION"],
-    exp.Intersect: _INSTEAD["UNION"],
     exp.Median: _INSTEAD["QUANTILE"],
     exp.Quantile: _INSTEAD["QUANTILE"],
     exp.PercentileCont: _INSTEAD["QUANTILE"],
     exp.PercentileDisc: _INSTEAD["QUANTILE"],
     exp.Min: _INSTEAD["QUANTILE"],
     exp.Max: _INSTEAD["QUANTILE"],
-    exp.Exists: _INSTEAD["SUBQUERY"],
     exp.Any: _INSTEAD["SUBQUERY"],
 }
 

@@ -77,8 +77,7 @@ def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = N
             version.content,
             request.table,
             policy_digest=version.digest,
-            mode="append" if request.append else "replace",
-            limits=LoadLimits(max_bad_rows=request.max_bad_rows, accept_drift=request.accept_drift),
+            limits=LoadLimits(max_bad_rows=request.max_bad_rows),
             progress=None if steps is None else lambda _, done, total: steps(done, total),
         )
     except SandboxError as refusal:

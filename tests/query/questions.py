@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 PEOPLE_KEYS = [
+    "LEAST((SELECT COUNT(*) FROM visits AS x WHERE x.pid = id), 3)",
     "grp",
     "member",
     "people.city",
@@ -49,6 +50,10 @@ PEOPLE_TESTS = [
     "age // filter_only = 2",
     "age % 7 = 3",
     "born < '1999-05-05'",
+    "EXISTS (SELECT 1 FROM visits AS x WHERE x.pid = id AND x.days > 0)",
+    "NOT EXISTS (SELECT * FROM visits AS x WHERE id = x.pid AND x.cost > 5)",
+    "(SELECT COUNT(*) FROM visits AS x WHERE x.pid = id) > 1",
+    "age > (SELECT COALESCE(MAX(x.days), 40) FROM visits AS x WHERE x.pid = id)",
 ]
 VISIT_TESTS = [
     "days > 0",
@@ -104,13 +109,15 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     unit = "id" if shape != "visits" else "pid"
     source = {
         "people": "people",
-        "visits": "visits",
+        "visits": draw(st.sampled_from(["visits"] * 4 + TOGETHER)),
         "join": draw(
             st.sampled_from(
                 [
                     "people JOIN visits ON id = pid",
                     "people, visits WHERE id = pid",
                     "people LEFT JOIN visits ON id = pid AND days > 0",
+                    "visits RIGHT JOIN people ON id = pid AND cost > 2",
+                    "people RIGHT JOIN visits ON id = pid LEFT JOIN regions ON regions.city = people.city",
                     "visits LEFT JOIN people ON pid = id AND cost > 2",
                     "regions JOIN people ON regions.city = people.city JOIN visits ON id = pid",
                     "people JOIN visits ON id = pid LEFT JOIN regions ON people.city = regions.city",
@@ -120,7 +127,11 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
             )
         ),
     }[shape]
-    if source.startswith("visits") or "LEFT JOIN visits" in source:
+    if source.startswith("people RIGHT"):
+        unit = "pid"
+    elif source.startswith("visits RIGHT"):
+        unit = "id"
+    elif source.startswith("visits") or "LEFT JOIN visits" in source:
         unit = "pid" if source.startswith("visits") else "id"
     conditions = draw(st.lists(st.sampled_from(tests), max_size=2))
     group = draw(st.lists(st.sampled_from(keys), max_size=2, unique=True))
@@ -167,6 +178,16 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     return sql
 
 
+VISIT_COLUMNS = "pid, days, kind, place, cost, level, seen"
+_VISITS = f"SELECT {VISIT_COLUMNS} FROM visits"
+TOGETHER = [
+    f"({_VISITS} WHERE days > 0 UNION ALL {_VISITS} WHERE cost < 5) AS visits",
+    f"({_VISITS} WHERE days > 0 UNION {_VISITS} WHERE cost < 5) AS visits",
+    f"({_VISITS} EXCEPT {_VISITS} WHERE days > 0) AS visits",
+    f"({_VISITS} INTERSECT ALL {_VISITS} WHERE cost < 8) AS visits",
+    "(SELECT id AS pid, age AS days, grp AS kind, city AS place, score AS cost, age AS level, born AS seen"
+    f" FROM people UNION ALL {_VISITS}) AS visits",
+]
 WINDOWED = ["days", "cost", "LEAST(GREATEST(level, -3), 3)", "LENGTH(place)"]
 EVERY_COLUMN = "days, cost, kind, place, level, seen"
 FRAMES = [
