@@ -8,17 +8,18 @@ SHELL := /bin/bash
 BIN := .venv/bin
 LOCK := requirements.lock
 STAMP := .venv/.installed
+PROXY := .venv/proxy/.installed
 ROOMS := sandbox connectors hub_config
 WORKERS ?= auto
 export TMPDIR := $(CURDIR)/.tmp
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo hub test check format bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-setup: $(STAMP) ## make .venv and install the locked dependencies into it
+setup: $(STAMP) $(PROXY) ## make .venv and install the locked dependencies into it
 	@:
 
 $(STAMP): $(LOCK) pyproject.toml .ci/python
@@ -29,8 +30,18 @@ $(STAMP): $(LOCK) pyproject.toml .ci/python
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
+$(PROXY): $(STAMP) hub_config/proxy/package.json hub_config/proxy/package-lock.json
+	@mkdir -p .venv/proxy && cp hub_config/proxy/package.json hub_config/proxy/package-lock.json .venv/proxy/
+	@cd .venv/proxy && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
 demo: setup ## the main job end to end, on real data, in ./demo-home
 	@$(BIN)/sandbox demo
+
+hub: setup ## JupyterHub with sealed notebooks on one loopback address, over ./demo-home
+	@.ci/programs
+	@if [ ! -d demo-home/home ]; then $(BIN)/sandbox demo; fi
+	@SANDBOX_HOME=demo-home/home SANDBOX_PASSPHRASE_FILE=demo-home/passphrase $(BIN)/sandbox serve --hub
 
 test: setup ## all tests
 	@.ci/programs

@@ -22,6 +22,7 @@ class Via(StrEnum):
     API = "api"
     KERNEL = "kernel"
     CONSOLE = "console"
+    HUB = "hub"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from sandbox.api import problems, routes
+from sandbox.api import hub_routes, problems, routes
 from sandbox.api.desk import Desk
+from sandbox.api.hub import HubLogin
 from sandbox.api.intake import Intake
 from sandbox.service.home import Home
 
@@ -46,8 +47,10 @@ def create_app(home: Home) -> FastAPI:
         home=home,
         questions=Desk(settings.questions_at_once, settings.questions_waiting, settings.question_seconds),
         lookups=Desk(LOOKUPS_AT_ONCE, settings.questions_waiting, settings.question_seconds),
+        hub=HubLogin.from_environment(),
     )
     app.include_router(routes.router)
+    app.include_router(hub_routes.router)
     problems.install(app)
     app.add_middleware(
         Intake, home=home.folder, size=settings.request_bytes, seconds=settings.request_seconds

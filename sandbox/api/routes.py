@@ -22,14 +22,16 @@ from starlette.responses import Response
 
 from sandbox.api import examples, forms
 from sandbox.api.desk import Desk
+from sandbox.api.hub import HubLogin
 from sandbox.api.negotiation import ARROW, JSON, choose
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
 from sandbox.policy.decide import Decision
 from sandbox.query.answer import Estimate
-from sandbox.service import auditor, documents, opc
+from sandbox.service import auditor, documents, hub, opc
 from sandbox.service.home import Home, authenticate
 from sandbox.service.reports import LogFilter
+from sandbox.service.tokens import PREFIX
 
 SQL = "One SELECT statement in DuckDB's dialect."
 GRANT = "The grant that the question is asked under."
@@ -42,6 +44,7 @@ class Counter:
     home: Home
     questions: Desk
     lookups: Desk
+    hub: HubLogin | None = None
 
 
 WantedWidth = Annotated[str, Field(max_length=40)]
@@ -95,7 +98,7 @@ class LogQuery(BaseModel):
     )
 
 
-_bearer = HTTPBearer(auto_error=False, description="A token made by `sandbox token create`.")
+bearer = HTTPBearer(auto_error=False, description="A token made by `sandbox token create`.")
 
 
 def _counter(request: Request) -> Counter:
@@ -106,15 +109,15 @@ def _counter(request: Request) -> Counter:
 Here = Annotated[Counter, Depends(_counter)]
 
 
-async def _caller(
-    here: Here, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Actor:
+async def _caller(here: Here, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Actor:
     if sent is None:
         raise SandboxError(
             ErrorCode.TOKEN_INVALID,
             "The request carries no bearer token.",
             "Send `Authorization: Bearer TOKEN`; the operator makes tokens with `sandbox token create`.",
         )
+    if here.hub is not None and not sent.credentials.startswith(PREFIX):
+        return await run_in_threadpool(here.hub.caller, here.home, sent.credentials)
     return await run_in_threadpool(authenticate, here.home, sent.credentials)
 
 
@@ -194,7 +197,7 @@ async def explain(here: Here, caller: Caller, body: ExplanationBody) -> Response
 )
 async def datasets(here: Here, caller: Caller) -> Response:
     """List the datasets that the person may use, as their policies declare them; nothing is counted."""
-    return await _json(here.lookups, caller, lambda: forms.DatasetsReply(opc.datasets(here.home, caller)))
+    return await _lookup(here, caller, lambda: forms.DatasetsReply(opc.datasets(here.home, caller)))
 
 
 @router.get(
@@ -206,7 +209,7 @@ async def datasets(here: Here, caller: Caller) -> Response:
 )
 async def budget(here: Here, caller: Caller, grant: Annotated[str, Path(max_length=128)]) -> Response:
     """List every budget that a question under the grant would be charged to."""
-    return await _json(here.lookups, caller, lambda: forms.BudgetsReply(opc.budget(here.home, caller, grant)))
+    return await _lookup(here, caller, lambda: forms.BudgetsReply(opc.budget(here.home, caller, grant)))
 
 
 @router.get(
@@ -227,7 +230,7 @@ async def log(here: Here, caller: Caller, query: Annotated[LogQuery, Query()]) -
         until=query.until,
         limit=query.limit,
     )
-    return await _json(here.lookups, caller, lambda: {"entries": auditor.show_log(here.home, caller, which)})
+    return await _lookup(here, caller, lambda: {"entries": auditor.show_log(here.home, caller, which)})
 
 
 @router.get("/health", summary="Is the service up", response_model=forms.HealthReply, dependencies=[_as_json])
@@ -238,3 +241,13 @@ async def health() -> Response:
 
 async def _json(desk: Desk, caller: Actor, call: Callable[[], Any]) -> Response:
     return Response(await desk.serve(caller.id, lambda: documents.json_bytes(call())), media_type=JSON)
+
+
+async def _lookup(here: Counter, caller: Actor, call: Callable[[], Any]) -> Response:
+    """As `_json`, for a call that is no question: a refusal for want of a role or a grant is logged."""
+    try:
+        return await _json(here.lookups, caller, call)
+    except SandboxError as refusal:
+        if refusal.code in (ErrorCode.ROLE_REFUSED, ErrorCode.GRANT_REFUSED):
+            await run_in_threadpool(hub.call_refused, here.home, caller, refusal)
+        raise

@@ -12,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import signal
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api.application import create_app
+from sandbox.api.hub import Prefixed
 from sandbox.api.intake import HEAD_BYTES
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.service.home import Home
@@ -52,8 +54,10 @@ def run(settings: Settings, home: Home) -> None:
 
 def configuration(settings: Settings, home: Home, host: str, port: int) -> uvicorn.Config:
     """How uvicorn serves `home`: limits, and nothing in its log that tells of questions."""
+    prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    app = create_app(home)
     return uvicorn.Config(
-        create_app(home),
+        Prefixed(app, prefix) if prefix else app,
         host=host,
         port=port,
         http=_deadline(settings.request_seconds),

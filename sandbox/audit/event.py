@@ -40,6 +40,12 @@ class EventKind(StrEnum):
     KEYS_ROTATED = "keys.rotated"
     TOKEN_CREATED = "token.created"
     TOKEN_REVOKED = "token.revoked"
+    HUB_LOGGED_IN = "hub.logged-in"
+    HUB_SERVER_STARTED = "hub.server-started"
+    HUB_SERVER_ENDED = "hub.server-ended"
+    KERNEL_STARTED = "kernel.started"
+    KERNEL_ENDED = "kernel.ended"
+    CALL_REFUSED = "call.refused"
     LOG_READ = "log.read"
     LOG_EXPORTED = "log.exported"
 
@@ -63,6 +69,12 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.KEYS_ROTATED: frozenset({"from", "to", "datasets"}),
     EventKind.TOKEN_CREATED: frozenset({"token", "person", "role", "expires"}),
     EventKind.TOKEN_REVOKED: frozenset({"token"}),
+    EventKind.HUB_LOGGED_IN: frozenset(),
+    EventKind.HUB_SERVER_STARTED: frozenset(),
+    EventKind.HUB_SERVER_ENDED: frozenset(),
+    EventKind.KERNEL_STARTED: frozenset({"kernel"}),
+    EventKind.KERNEL_ENDED: frozenset({"kernel"}),
+    EventKind.CALL_REFUSED: frozenset({"code"}),
     EventKind.LOG_READ: frozenset({"from", "to", "filters"}),
     EventKind.LOG_EXPORTED: frozenset({"size"}),
 }

@@ -41,6 +41,12 @@ KINDS = frozenset(
         "keys.rotated",
         "token.created",
         "token.revoked",
+        "hub.logged-in",
+        "hub.server-started",
+        "hub.server-ended",
+        "kernel.started",
+        "kernel.ended",
+        "call.refused",
         "log.read",
         "log.exported",
     }

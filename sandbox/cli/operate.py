@@ -132,10 +132,18 @@ def quarantine(
 
 
 def serve(
+    *,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="With JupyterHub and sealed notebooks in front of it.")
+    ] = False,
     home: session.HomeOption = session.DEFAULT_HOME,
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Serve the API on SANDBOX_LISTEN (127.0.0.1:8765)."""
+    if hub:
+        from sandbox.cli import hubs  # noqa: PLC0415
+
+        hubs.serve(session.settings(home, passphrase_file))
     try:
         from sandbox.api import server  # noqa: PLC0415
     except ModuleNotFoundError as error:

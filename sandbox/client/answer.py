@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sandbox.client import model, page, reading
+from sandbox.client.chart import Bar, Chart, chart
 
 if TYPE_CHECKING:
     import polars
@@ -75,6 +76,42 @@ class Answer:
 
         frame = polars.from_arrow(self.to_arrow(errors=errors))
         return frame if isinstance(frame, polars.DataFrame) else frame.to_frame()
+
+    def plot(self, column: str | None = None) -> Chart:
+        """A bar for each row, with the error bar of its noise; a notebook draws it.
+
+        Args:
+            column: the column of numbers; without it, the first one that is noisy. Labels are the columns
+                that are not noisy.
+
+        Raises:
+            ValueError: there is no such column of numbers, no row, or too many rows.
+
+        """
+        numbers = [at for at, one in enumerate(self.columns) if one.noisy]
+        if column is not None:
+            numbers = [at for at, name in enumerate(self.table.column_names) if name == column]
+        if not numbers:
+            raise ValueError("There is no such column of numbers to draw.")
+        at, name = numbers[0], self.table.column_names[numbers[0]]
+        labels = [other for other, one in enumerate(self.columns) if other != at and not one.noisy]
+        widths = dict(zip(self.half_widths.column_names, self.half_widths.columns, strict=True))
+        values = self.table.column(at).to_pylist()
+        errors = widths[name].to_pylist() if name in widths else [None] * len(values)
+        try:
+            bars = [
+                Bar(
+                    ", ".join(page.number(self.table.column(other)[row].as_py(), None) for other in labels),
+                    float(value),
+                    errors[row],
+                    _said(value, errors[row], self.columns[at]),
+                )
+                for row, value in enumerate(values)
+                if value is not None
+            ]
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} is no column of numbers.") from None
+        return chart(name, bars)
 
     def __repr__(self) -> str:
         cells = [

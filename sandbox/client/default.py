@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Mapping
 from functools import cache
 
 from sandbox.client import model
 from sandbox.client.answer import Answer
-from sandbox.client.connection import Sandbox
+from sandbox.client.connection import Amount, Sandbox
 
 
 @cache
@@ -21,16 +21,26 @@ def connection() -> Sandbox:
     return Sandbox()
 
 
-def sql(sql: str, *, grant: str | None = None, epsilon: Decimal | str | float | None = None) -> Answer:
+def sql(
+    sql: str,
+    *,
+    grant: str | None = None,
+    epsilon: Amount | None = None,
+    within: Amount | Mapping[str, Amount] | None = None,
+) -> Answer:
     """`Sandbox.sql` of the sandbox that the environment names."""
-    return connection().sql(sql, grant=grant, epsilon=epsilon)
+    return connection().sql(sql, grant=grant, epsilon=epsilon, within=within)
 
 
 def estimate(
-    sql: str, *, grant: str | None = None, epsilon: Decimal | str | float | None = None
+    sql: str,
+    *,
+    grant: str | None = None,
+    epsilon: Amount | None = None,
+    within: Amount | Mapping[str, Amount] | None = None,
 ) -> model.Estimate:
     """`Sandbox.estimate` of the sandbox that the environment names."""
-    return connection().estimate(sql, grant=grant, epsilon=epsilon)
+    return connection().estimate(sql, grant=grant, epsilon=epsilon, within=within)
 
 
 def explain(sql: str, *, grant: str | None = None) -> model.Explanation:

@@ -1,6 +1,6 @@
 """The cell magic `%%sandbox`: a cell of SQL becomes a question. `%load_ext sandbox.client.notebook`.
 
-%%sandbox [--epsilon E] [--grant GRANT] [--estimate] [--into NAME]
+%%sandbox [--epsilon E] [--within WIDTH] [--grant GRANT] [--estimate] [--into NAME]
 SELECT …
 """
 
@@ -29,6 +29,7 @@ def options(line: str) -> argparse.Namespace:
     """
     parser = _Options(prog="%%sandbox", add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--epsilon", help="privacy loss to spend")
+    parser.add_argument("--within", help="a wanted 95 %% half-width, as 5 or 5%%")
     parser.add_argument("--grant", help="the grant that pays")
     parser.add_argument("--estimate", action="store_true", help="only say what it would cost")
     parser.add_argument("--into", metavar="NAME", help="a variable for the answer")
@@ -50,7 +51,7 @@ def ask(line: str, cell: str) -> tuple[Answer | Estimate, str | None]:
     if asked.into is not None and not asked.into.isidentifier():
         raise ValueError(f"%%sandbox: {asked.into!r} is no name of a variable.")
     call = default.estimate if asked.estimate else default.sql
-    return call(cell, grant=asked.grant, epsilon=asked.epsilon), asked.into
+    return call(cell, grant=asked.grant, epsilon=asked.epsilon, within=asked.within), asked.into
 
 
 def load_ipython_extension(shell: Any) -> None:

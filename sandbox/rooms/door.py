@@ -2,7 +2,8 @@
 
 Rules
 - The socket is the identity. The token stays outside; whatever a caller inside says of itself is dropped.
-- Only paths below /v1/ are passed on, with the few headers that they need, and never anywhere else.
+- Only paths below /v1/ are passed on, with the few headers that they need, and never anywhere else; those
+  by which the server itself talks of its kernels are not.
 - Whoever floods it meets a small number of places, of their own room alone.
 - It dies with its kernel: closed, and its file removed.
 """
@@ -27,7 +28,7 @@ MOST_BYTES = 1 << 20
 HEAD_BYTES = 32_768
 IDLE_SECONDS = 60.0
 REPLY_SECONDS = 150.0
-PATH = re.compile(r"/v1/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+PATH = re.compile(r"/v1/(?!hub-events|kernel-events)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 ASKED = ("Accept", "Content-Type")
 ANSWERED = ("Content-Type", "Retry-After")
 

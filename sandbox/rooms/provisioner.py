@@ -6,9 +6,11 @@ import asyncio
 import os
 import secrets
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 from jupyter_client.connect import KernelConnectionInfo, port_names
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -20,6 +22,8 @@ from sandbox.rooms.environment import environment
 from sandbox.rooms.kernel import KernelFolder, kernel_spec
 from sandbox.rooms.spec import RunAs
 from sandbox.settings import Settings
+
+TELLING_SECONDS = 30.0
 
 
 class RoomProvisioner(LocalProvisioner):
@@ -33,6 +37,7 @@ class RoomProvisioner(LocalProvisioner):
     door: Door | None = None
     folder: KernelFolder | None = None
     run_as: RunAs | None = None
+    told: Upstream | None = None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Give the kernel its folder and its addresses.
@@ -77,7 +82,9 @@ class RoomProvisioner(LocalProvisioner):
             spec = kernel_spec(
                 name, self.folder, listeners, settings, environment(settings.room_python), self.run_as
             )
-            self.door = Door(self.folder.socket, _upstream(self.kernel_id), self._owner())
+            upstream = _upstream(self.kernel_id)
+            await self._tell(upstream, "started")
+            self.door = Door(self.folder.socket, upstream, self._owner())
             # Not in a thread: the room dies with the thread that started it.
             self.room = Bubblewrap(settings.room_cgroup).start(spec)
         except BaseException:
@@ -112,7 +119,22 @@ class RoomProvisioner(LocalProvisioner):
             self.folder.clear()
             self.folder = None
 
+    async def _tell(self, upstream: Upstream, event: str) -> None:
+        """Tell the log of the kernel. One that the log does not know of does not start."""
+        async with httpx.AsyncClient(trust_env=False, timeout=TELLING_SECONDS) as line:
+            reply = await line.post(
+                f"{upstream.url.rstrip('/')}/v1/kernel-events",
+                headers={"Authorization": f"Bearer {upstream.token}"},
+                json={"event": event, "kernel": self.kernel_id},
+            )
+        reply.raise_for_status()
+        self.told = upstream if event == "started" else None
+
     async def _end(self) -> None:
+        told, self.told = self.told, None
+        if told is not None:
+            with suppress(httpx.HTTPError):
+                await self._tell(told, "ended")
         door, self.door = self.door, None
         if door is not None:
             await door.close()

@@ -12,6 +12,7 @@ import typer
 from fastapi.routing import APIRoute
 from typer.core import TyperGroup, TyperOption
 
+from sandbox.api.hub_routes import router as hub_router
 from sandbox.api.problems import STATUS
 from sandbox.api.routes import router
 from sandbox.audit.event import FACTS, EventKind
@@ -38,7 +39,7 @@ def test_every_path_of_the_api_is_documented() -> None:
     documented = {(coded(row[0])[0], coded(row[1])[0]) for row in rows("api.md", columns=4)}
     assert documented == {
         (route.path, method)
-        for route in router.routes
+        for route in (*router.routes, *hub_router.routes)
         if isinstance(route, APIRoute)
         for method in route.methods
     }

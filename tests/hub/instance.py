@@ -1,0 +1,118 @@
+"""A real hub, as `sandbox serve --hub` starts it, before a real instance with real patients."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub_config.__main__ import free_ports
+from hub_config.passwords import Passwords
+from sandbox.identity import Via, operator_of_this_machine
+from sandbox.service import home as homes
+from sandbox.service import steward
+from sandbox.service.home import Home
+from tests.api.instance import GRANT, PASSPHRASE, PEOPLE, load_people, make
+from tests.hub.browser import Person
+
+STARTING_SECONDS = 180.0
+PASSWORD = "correct horse battery {}"
+GROUP = "sandbox-hub-tests"
+OTHERS = {"mo": ["opc"], "sun": ["opc", "auditor"], "chen": ["operator"], "nemo": []}
+
+
+@dataclass
+class Hub:
+    """A started hub."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[str]
+    once: Mapping[str, str]
+    _people: dict[str, Person] = field(default_factory=dict)
+
+    def person(self, name: str) -> Person:
+        """Somebody who is logged in."""
+        if name not in self._people:
+            person = Person(self.url, name)
+            if person.log_in(PASSWORD.format(name)).status_code != 302:
+                assert person.log_in(self.once[name], PASSWORD.format(name)).status_code == 302, name
+            self._people[name] = person
+        return self._people[name]
+
+    def token(self, name: str) -> str:
+        """A token that somebody made for themself at the hub."""
+        made = self.person(name).hub("POST", f"/users/{name}/tokens", json={"expires_in": 3600})
+        assert made.status_code == 201, made.text
+        return str(made.json()["token"])
+
+    @property
+    def output(self) -> str:
+        """What hub, proxy, service and servers printed."""
+        return (self.folder / "output").read_text("utf-8", "replace")
+
+
+def one_more(home: Home, papers: Path) -> None:
+    """Publish mo, an OPC with one grant only, so that questions need not name it."""
+    people = papers / "people.yaml"
+    people.write_text(PEOPLE + "  mo: {organisation: Mo Studio (OPC), roles: [opc]}\n", "utf-8")
+    steward.publish(home, operator_of_this_machine(), people)
+    grant = papers / "grants" / "mos.yaml"
+    grant.write_text(GRANT.format(name="mos", people="[mo]", epsilon=40), "utf-8")
+    steward.publish(home, homes.actor(home, "wang", Via.CLI), grant)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Hub]:
+    """Start a hub in `folder`, which holds an instance afterwards."""
+    for above in (folder, *folder.parents[:2]):
+        above.chmod(above.stat().st_mode | 0o011)
+    home = make(folder)
+    load_people(home, folder)
+    one_more(home, folder / "policies")
+    homes.close(home)
+    (folder / "passphrase").touch(mode=0o600)
+    (folder / "passphrase").write_text(PASSPHRASE, "utf-8")
+    (folder / "state").mkdir()
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
+        "SANDBOX_HUB_STATE": str(folder / "state"),
+        "SANDBOX_HUB_LISTEN": listen,
+        "SANDBOX_ROOM_CGROUP": GROUP,
+        "SANDBOX_ROOM_MEMORY_MB": "768",
+        "SANDBOX_ROOM_WORK_MB": "24",
+        "SANDBOX_ENGINE_THREADS": "1",
+    }
+    program = [
+        str(Path(sys.executable).with_name("sandbox")),
+        "serve",
+        "--hub",
+        "--home",
+        str(folder / "home"),
+    ]
+    program += ["--passphrase-file", str(folder / "passphrase")]
+    with open(folder / "output", "w", encoding="utf-8") as output:
+        process = subprocess.Popen(program, env=environment, stdout=output, stderr=output, text=True)
+    hub = Hub(f"http://{listen}", folder, process, {})
+    try:
+        last = time.monotonic() + STARTING_SECONDS
+        while "The data sandbox is at" not in hub.output:
+            assert process.poll() is None, hub.output
+            assert time.monotonic() < last, hub.output
+            time.sleep(0.1)
+        printed = dict(
+            re.findall(r"^(\w+) \(.*\): password for the first login only: (\S+)$", hub.output, re.M)
+        )
+        hub.once = printed | Passwords(folder / "state" / "passwords.json").add(OTHERS)
+        yield hub
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(90)
