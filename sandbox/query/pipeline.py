@@ -106,11 +106,11 @@ def estimate(question: Question, context: Context) -> Estimate:
     rewritten = decide(question, context)
     if question.within is None or not rewritten.analyzed.boundaries:
         priced = price(rewritten, question.epsilon, context.ledger)
-        rehearse(rewritten, priced, context.settings.question_seconds)
+        rehearse(rewritten, context.settings.question_seconds)
         return present.estimate_of(rewritten.analyzed, priced, context.ledger)
     wanted = goals(question.within, rewritten.analyzed)
     first, most = least_price(rewritten, wanted, question.epsilon, context.ledger)
-    rehearse(rewritten, first, context.settings.question_seconds)
+    rehearse(rewritten, context.settings.question_seconds)
     found = present.estimate_of(rewritten.analyzed, first, context.ledger)
     return replace(found, notes=(first_note(first.epsilon, most), *found.notes)) if wanted.after else found
 
@@ -126,7 +126,7 @@ def ask(question: Question, context: Context) -> Answer:
     if question.within is not None and rewritten.analyzed.boundaries:
         return _within(question, question.within, context, rewritten)
     priced = price(rewritten, question.epsilon, context.ledger)
-    rehearse(rewritten, priced, context.settings.question_seconds)
+    rehearse(rewritten, context.settings.question_seconds)
     if priced is None:
         return _open(question, context, rewritten, locate(rewritten, context.catalog))
     return _answer(question, context, priced)[0]
@@ -136,7 +136,7 @@ def _within(question: Question, given: Given, context: Context, rewritten: Rewri
     """The least epsilon that meets the wish; a first question tells where only an answer can."""
     wanted = goals(given, rewritten.analyzed)
     first, most = least_price(rewritten, wanted, question.epsilon, context.ledger)
-    rehearse(rewritten, first, context.settings.question_seconds)
+    rehearse(rewritten, context.settings.question_seconds)
     answer, paid = _answer(question, context, first)
     needed = second_epsilon(wanted.after, lambda at: present.numbers(answer, at), paid)
     if needed is not None and needed <= (paid * SPARE * NEARLY if answer.repeated else paid):

@@ -5,7 +5,8 @@ It runs in an engine of its own that never held a protected row, so it can leak 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +24,7 @@ from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
+from sandbox.query.post_text import PostSelect
 from sandbox.query.price import Priced, half_width
 from sandbox.query.rewrite import Rewritten
 from sandbox.query.typed import Typed, cast
@@ -35,9 +37,9 @@ _ARROW_TYPES: dict[Kind, pa.DataType] = {
     Kind.INTEGER: pa.int64(), Kind.DOUBLE: pa.float64(), Kind.BOOLEAN: pa.bool_(), Kind.DATE: pa.date32(),
     Kind.TIMESTAMP: pa.timestamp("us"), Kind.TEXT: pa.string(),
 }  # fmt: skip
-_EXAMPLES: dict[Kind, Any] = {
-    Kind.INTEGER: 1, Kind.DECIMAL: Decimal(0), Kind.DOUBLE: 1.0, Kind.BOOLEAN: True,
-    Kind.DATE: date(2000, 1, 1), Kind.TIMESTAMP: datetime(2000, 1, 1), Kind.TEXT: "a",
+_EXAMPLES: dict[pa.DataType, Any] = {
+    pa.int64(): 1, pa.float64(): 1.0, pa.bool_(): True, pa.date32(): date(2000, 1, 1),
+    pa.timestamp("us"): datetime(2000, 1, 1), pa.string(): "a", pa.null(): None,
 }  # fmt: skip
 
 
@@ -56,11 +58,11 @@ def post_process(rewritten: Rewritten, priced: Priced | None, noised: Noised, se
         SandboxError: `question-failed`.
 
     """
-    result = _run(_tree(rewritten, priced).sql(DIALECT, copy=False), noised, seconds)
+    result = _run(rewritten.post, _widths(rewritten, priced), noised, seconds)
     return split(result, rewritten.analyzed.authorized.resolved.output)
 
 
-def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> None:
+def rehearse(rewritten: Rewritten, seconds: float) -> None:
     """Run the post-processing SELECT once over made-up rows, so that what cannot run is not paid for.
 
     Raises:
@@ -68,19 +70,15 @@ def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> Non
 
     """
     analyzed = rewritten.analyzed
-    tables = {
-        b.name: _sample({k.name: k.typed for k in b.keys}, {m.name: _measured(m) for m in b.measures})
-        for b in analyzed.boundaries
-    }
-    tables |= {o.name: _sample(o.columns, {}) for o in analyzed.open_tables}
-    tree = _tree(rewritten, priced)
-    with _engine().cursor() as cursor:
-        for name, table in tables.items():
-            cursor.register(name, table)
-        with interrupted_after(cursor, seconds):
-            if _runs(cursor, tree):
-                return
-            wrong = _wrong_part(cursor, tree, analyzed.authorized.resolved.tree)
+    tables = [(b.name, _schema({k.name: k.typed for k in b.keys}, b.measures)) for b in analyzed.boundaries]
+    tables += [(o.name, _schema(o.columns, ())) for o in analyzed.open_tables]
+    try:
+        _runs(rewritten.post.text, frozenset(rewritten.post.widths), tuple(tables), seconds)
+        return
+    except duckdb.Error:
+        pass
+    with _made_up(tables) as cursor, interrupted_after(cursor, seconds):
+        wrong = _wrong_part(cursor, _plain(analyzed.post), analyzed.authorized.resolved.tree)
     sql = analyzed.authorized.resolved.parsed.sql
     raise SandboxError(
         ErrorCode.SQL_TYPE,
@@ -90,9 +88,18 @@ def rehearse(rewritten: Rewritten, priced: Priced | None, seconds: float) -> Non
     )
 
 
-def _runs(cursor: duckdb.DuckDBPyConnection, tree: exp.Select) -> bool:
+def _plain(post: exp.Select) -> exp.Select:
+    """The SELECT with a number for each half-width."""
+    tree = post.copy()
+    for node in list(tree.find_all(exp.Column)):
+        if node.name.startswith(HALF_WIDTH):
+            node.replace(cast(exp.Literal.number(1), "DOUBLE"))
+    return tree
+
+
+def _fits(cursor: duckdb.DuckDBPyConnection, tree: exp.Select) -> bool:
     try:
-        cursor.execute(tree.sql(DIALECT)).fetchall()  # a relation would be planned twice
+        cursor.execute(tree.sql(DIALECT)).fetchall()
     except duckdb.Error:
         return False
     return True
@@ -106,20 +113,41 @@ def _wrong_part(cursor: duckdb.DuckDBPyConnection, tree: exp.Select, written: ex
     count = len(written.selects)
     for at, made in enumerate(tree.selects):
         plain.set("expressions", [made.copy()])
-        if not _runs(cursor, plain):
+        if not _fits(cursor, plain):
             return written.selects[at if at < count else int(made.alias.removeprefix(ERROR_PREFIX))]
     return written
 
 
-def _sample(typed: Mapping[str, Typed], more: Mapping[str, pa.Array[Any]]) -> pa.Table:
+@lru_cache(maxsize=1024)
+def _runs(
+    text: str, widths: frozenset[str], tables: tuple[tuple[str, pa.Schema], ...], seconds: float
+) -> None:
+    """Raise what DuckDB raises; what ran once over rows of these types runs again, so that is remembered."""
+    with _made_up(tables) as cursor, interrupted_after(cursor, seconds):
+        # A relation would be planned twice.
+        cursor.execute(text, dict.fromkeys(widths, 1.0)).fetchall()
+
+
+@contextmanager
+def _made_up(tables: Sequence[tuple[str, pa.Schema]]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor that sees one made-up row of each table."""
+    with _engine().cursor() as cursor:
+        for name, schema in tables:
+            cursor.register(name, _sample(schema))
+        yield cursor
+
+
+def _schema(typed: Mapping[str, Typed], measures: Sequence[Measure]) -> pa.Schema:
+    fields: list[tuple[str, pa.DataType]] = [(name, _arrow_type(t)) for name, t in typed.items()]
+    fields += [(m.name, pa.decimal128(38, m.scale) if m.decimal else pa.int64()) for m in measures]
+    return pa.schema(fields or [("nothing", pa.null())])
+
+
+def _sample(schema: pa.Schema) -> pa.Table:
     """One made-up row: a SELECT in the place of a value may not find two."""
-    columns = {name: pa.array([_EXAMPLES[t.kind or Kind.TEXT]], _arrow_type(t)) for name, t in typed.items()}
-    table = pa.table(columns | dict(more))
-    return table if table.num_columns else pa.table({"nothing": pa.nulls(1)})
-
-
-def _measured(m: Measure) -> pa.Array[Any]:
-    return pa.array([1], pa.decimal128(38, m.scale) if m.decimal else pa.int64())
+    return pa.table(
+        [pa.array([_EXAMPLES.get(field.type, Decimal(0))], field.type) for field in schema], schema=schema
+    )
 
 
 def _arrow_type(t: Typed) -> pa.DataType:
@@ -154,14 +182,13 @@ def joined(processed: Processed, output: tuple[str, ...]) -> pa.Table:
     return pa.table(columns, names=names)
 
 
-def _tree(rewritten: Rewritten, priced: Priced | None) -> exp.Select:
+def _widths(rewritten: Rewritten, priced: Priced | None) -> dict[str, float]:
+    """The half-widths that the SELECT reads, by the names of its parameters."""
     boundaries = {b.boundary.name: b for b in priced.boundaries} if priced is not None else {}
-    tree = rewritten.analyzed.post.copy()
-    for node in list(tree.find_all(exp.Column)):
-        if node.name.startswith(HALF_WIDTH):
-            value = half_width(boundaries[node.table], node.name.removeprefix(HALF_WIDTH))
-            node.replace(cast(exp.Literal.string(f"{value:f}"), "DOUBLE"))
-    return tree
+    return {
+        name: float(half_width(boundaries[table], measure))
+        for name, (table, measure) in rewritten.post.widths.items()
+    }
 
 
 @lru_cache(maxsize=1)
@@ -169,13 +196,18 @@ def _engine() -> duckdb.DuckDBPyConnection:
     return open_engine(ENGINE_MB, threads=1)
 
 
-def _run(sql: str, noised: Noised, seconds: float) -> pa.Table:
+def _run(post: PostSelect, widths: dict[str, float], noised: Noised, seconds: float) -> pa.Table:
     try:
         with _engine().cursor() as cursor:
             for name, table in noised.tables.items():
                 cursor.register(name, table)
             with interrupted_after(cursor, seconds):
-                return _whole(cursor.sql(sql))
+                if post.grows:
+                    return _whole(cursor.sql(post.text, params=widths))
+                # No more rows than the noisy tables have. A relation would be planned twice.
+                answer = cursor.execute(post.text, widths).to_arrow_table()
+                assert answer is not None  # noqa: S101 -- a SELECT has rows, though there may be none
+                return answer
     except SandboxError:
         raise
     except Exception:

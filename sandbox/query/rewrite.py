@@ -12,7 +12,6 @@ Public keys: every combination appears, with 0 where no row has it. Order never 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -25,9 +24,9 @@ from sandbox.query.cells import joined_counts
 from sandbox.query.growth import check_expanded
 from sandbox.query.limits import kept, key_literal, least_hash, listed
 from sandbox.query.parse import DIALECT
+from sandbox.query.post_text import PostSelect, nameless, post_select
 from sandbox.query.relations import column
 from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held
-from sandbox.query.vocabulary import sources_of
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
 
@@ -50,6 +49,7 @@ class Rewritten:
 
     analyzed: Analyzed
     exact: tuple[Exact, ...]
+    post: PostSelect
     fingerprint: str
 
 
@@ -59,50 +59,14 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
     for tree in (*(t for e in exact for t in (e.tree, *(b for _, b in e.buckets))), analyzed.post):
         check_expanded(tree)
     parts = [
-        _nameless(e.tree).sql(DIALECT, copy=False)
+        nameless(e.tree.copy()).sql(DIALECT, copy=False)
         + repr((e.boundary.floor, e.boundary.groups, [name for name, _ in e.buckets]))
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
-    parts.append(_nameless(_numbered(analyzed.post)).sql(DIALECT, copy=False))
-    return Rewritten(analyzed, exact, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
-
-
-def _numbered(post: exp.Select) -> exp.Select:
-    """The same SELECT with its outputs numbered: what they are called changes nothing."""
-    tree = post.copy()
-    names = {item.alias_or_name: f"c{i}" for i, item in enumerate(tree.selects)}
-    for item in tree.selects:
-        if isinstance(item, exp.Alias):
-            item.set("alias", exp.to_identifier(names[item.alias], quoted=True))
-    for ordered in tree.args["order"].expressions if tree.args.get("order") else ():
-        by = ordered.this
-        if isinstance(by, exp.Column) and not by.table and by.name in names:
-            ordered.set("this", column(names[by.name]))
-    return tree
-
-
-def _nameless(tree: exp.Select) -> exp.Select:
-    """The same SELECT with the aliases of its sources numbered, in it and in every SELECT within."""
-    result = tree.copy()
-    for select in list(result.find_all(exp.Select)):
-        renamed: dict[str, str] = {}
-        for i, source in enumerate(sources_of(select)):
-            alias = source.args.get("alias")
-            if alias is not None:
-                renamed[alias.name] = f"s{i}"
-                alias.set("this", exp.to_identifier(f"s{i}", quoted=True))
-        for reference in list(_own_columns(select)):
-            if reference.table in renamed:
-                reference.set("table", exp.to_identifier(renamed[reference.table], quoted=True))
-    return result
-
-
-def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
-    """Columns of `select` itself: a SELECT within it reaches into no other."""
-    for node in select.walk(prune=lambda n: isinstance(n, exp.Select) and n is not select):
-        if isinstance(node, exp.Column):
-            yield node
+    post = post_select(analyzed.post, len(analyzed.authorized.resolved.output))
+    parts.append(post.text)
+    return Rewritten(analyzed, exact, post, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
 
 
 def bounded_select(boundary: Boundary) -> exp.Select:

@@ -48,7 +48,7 @@ def priced(sql: str, of: Published, books: Ledger, epsilon: str | None = "1") ->
 
 def answered(asked: Priced, connection: duckdb.DuckDBPyConnection) -> Processed:
     """The answer with real noise."""
-    rehearse(asked.rewritten, asked, 30.0)
+    rehearse(asked.rewritten, 30.0)
     tables = tuple(exact_tables(asked.rewritten, connection))
     exact = Executed(tables, (), tuple(bucket_tables(asked.rewritten, connection)))
     noised = noise(asked, exact)

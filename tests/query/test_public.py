@@ -67,7 +67,7 @@ def test_no_noisy_number_makes_post_processing_raise(sql: str) -> None:
         for b in question.analyzed.boundaries
     )
     priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
-    rehearse(question, priced, 30)
+    rehearse(question, 30)
     for number in (MOST, -MOST, 2**63 - 1, -(2**63), 0, 1, None):
         tables = {b.boundary.name: _extreme(b.boundary, number) for b in boundaries}
         post_process(question, priced, Noised(tables), 30)
@@ -86,11 +86,6 @@ def test_no_noisy_number_makes_post_processing_raise(sql: str) -> None:
 )
 def test_what_cannot_run_is_refused_before_it_is_paid_for(sql: str) -> None:
     question = rewritten(sql, WORLD)
-    boundaries = tuple(
-        PricedBoundary(b, tuple(Noise(m, Silent(), Decimal(1), 1) for m in b.measures), 0)  # type: ignore[arg-type]
-        for b in question.analyzed.boundaries
-    )
-    priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
     with pytest.raises(SandboxError) as refused:
-        rehearse(question, priced, 30)
+        rehearse(question, 30)
     assert refused.value.code is ErrorCode.SQL_TYPE

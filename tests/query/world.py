@@ -284,7 +284,7 @@ def planned(sql: str, world: Published) -> tuple[Rewritten, Priced]:
         for b in question.analyzed.boundaries
     )
     priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
-    rehearse(question, priced, 30.0)
+    rehearse(question, 30.0)
     return question, priced
 
 
