@@ -20,7 +20,7 @@ from sandbox.settings import Settings
 HERE = Path(__file__).parent
 DATA = HERE / "data"
 PASSPHRASE = "a passphrase for measuring"
-TPCH_TABLES = ("customer", "orders", "lineitem")
+TPCH_TABLES = ("customer", "orders", "lineitem", "part", "supplier", "nation")
 GRANT = "bench"
 ANALYST = "chen"
 

@@ -27,5 +27,5 @@ class Scale:
     answers: int
 
 
-WHOLE = Scale(tpch=1, rounds=11, loads=3, csv_mb=(250, 1000), questions=200, answers=1000)
+WHOLE = Scale(tpch=1, rounds=7, loads=3, csv_mb=(250, 1000), questions=200, answers=1000)
 TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2, answers=2)

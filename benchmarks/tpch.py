@@ -1,16 +1,17 @@
-"""TPC-H Q1 and Q6 as private questions (unit = customer) against non-private DuckDB, in the same run.
+"""Private forms of nine TPC-H questions (unit = customer) against the same text in DuckDB without privacy.
 
-Private: the whole way of a question, from its text to a settled answer with receipt, warm. Every round
-asks with another date, so that no stored answer is given. Not private: DuckDB over the plain Parquet file
-of the same rows, and over a native DuckDB table, with the same dates and as many threads.
+Private: the whole way of a question, from its text to a settled answer with receipt, warm, encrypted at rest,
+bounded for each customer. Every round asks with another date, so that no stored answer is given. Not private:
+DuckDB over the plain Parquet files of the same rows, and over native DuckDB tables, with the same dates and
+as many threads.
 
     python -m benchmarks tpch
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, timedelta
+import math
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import duckdb
@@ -18,95 +19,94 @@ import duckdb
 from benchmarks.instances import GRANT, TPCH_TABLES, analyst, load_tpch, tpch_file, tpch_home
 from benchmarks.report import Goal, Report
 from benchmarks.scale import Scale
-from benchmarks.timing import interleaved
+from benchmarks.timing import Timing, interleaved
+from benchmarks.tpch_questions import QUESTIONS, TpchQuestion
 from sandbox.query import pipeline
 from sandbox.query.execute import execute, locate
 from sandbox.service import home as homes
 from sandbox.service import opc
 from sandbox.service.home import Home
 
-GOAL = 1.2
+ALONE = {"Q1": 1.2, "Q6": 1.2}
+ON_PARQUET = 1.0
+ON_NATIVE = 2.0
 EPSILON = Decimal("0.5")
-Q1 = """
-SELECT l_returnflag, l_linestatus, sum(l_quantity) AS sum_qty, sum(l_extendedprice) AS sum_base_price,
-       sum(l_extendedprice * (1 - l_discount)) AS sum_disc_price,
-       sum(l_extendedprice * (1 - l_discount) * (1 + l_tax)) AS sum_charge,
-       avg(l_quantity) AS avg_qty, avg(l_extendedprice) AS avg_price, avg(l_discount) AS avg_disc,
-       count(*) AS count_order
-FROM {table} WHERE l_shipdate <= date '{end}'
-GROUP BY l_returnflag, l_linestatus ORDER BY l_returnflag, l_linestatus
-"""
-Q6 = """
-SELECT sum(l_extendedprice * l_discount) AS revenue
-FROM {table} WHERE l_shipdate >= date '{start}' AND l_shipdate < date '{end}'
-  AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24
-"""
+WHOLE = "the whole way"
+ENGINE = "planned and run only"
+PARQUET = "DuckDB on Parquet"
+NATIVE = "native DuckDB"
 
 
 def run(scale: Scale) -> list[Report]:
-    """Measure both questions."""
+    """Measure all questions."""
     with tpch_home() as home, duckdb.connect() as plain:
-        for table in TPCH_TABLES:
-            load_tpch(home, scale.tpch, table, "parquet")
-        file = tpch_file(scale.tpch, "lineitem", "parquet")
+        files = {table: tpch_file(scale.tpch, table, "parquet") for table in TPCH_TABLES}
         if home.settings.engine_threads:
             plain.execute(f"SET threads = {home.settings.engine_threads}")
-        plain.execute(f"CREATE TABLE lineitem AS FROM '{file}'")
-        return [
-            _compared(name, sql, home, plain, f"'{file}'", scale) for name, sql in (("Q1", _q1), ("Q6", _q6))
-        ]
-
-
-def _q1(table: str, number: int) -> str:
-    return Q1.format(table=table, end=date(1998, 9, 2) - timedelta(days=number))
-
-
-def _q6(table: str, number: int) -> str:
-    return Q6.format(table=table, start=date(1994, 1, 1) + timedelta(days=number), end=date(1995, 1, 1))
+        for table, file in files.items():
+            load_tpch(home, scale.tpch, table, "parquet")
+            plain.execute(f"CREATE TABLE {table} AS FROM '{file}'")
+        paths = {table: f"'{file}'" for table, file in files.items()}
+        times = {q.name: _compared(q, home, plain, paths, scale.rounds) for q in QUESTIONS}
+    title = f"TPC-H, scale {scale.tpch:g}, unit = customer, warm, median of {scale.rounds}"
+    return [_table(title, times, "ms", processor=False), _table(title, times, "processor ms", processor=True)]
 
 
 def _compared(
-    name: str,
-    sql: Callable[[str, int], str],
+    question: TpchQuestion,
     home: Home,
     plain: duckdb.DuckDBPyConnection,
-    file: str,
-    scale: Scale,
-) -> Report:
+    paths: Mapping[str, str],
+    rounds: int,
+) -> Mapping[str, Timing]:
     me = analyst(home)
+    protected = {table: f"tpch.{table}" for table in TPCH_TABLES}
+    native = {table: table for table in TPCH_TABLES}
 
     def engine_alone(number: int) -> None:
         context = pipeline.Context(
             home.registry.snapshot(), home.catalog, home.ledger, home.store, home.hot, home.settings,
             homes.today(),
         )  # fmt: skip
-        rewritten = pipeline.decide(pipeline.Question(sql("tpch.lineitem", number), GRANT, me), context)
+        asked = pipeline.Question(question.text(protected, number), GRANT, me)
+        rewritten = pipeline.decide(asked, context)
         execute(rewritten, locate(rewritten, home.catalog), home.hot, home.settings.question_seconds)
 
-    times = interleaved(
+    return interleaved(
         {
-            "private, the whole way": lambda n: opc.ask(home, me, sql("tpch.lineitem", n), GRANT, EPSILON),
-            "private, planned and run only": engine_alone,
-            "not private, DuckDB on Parquet": lambda n: plain.sql(sql(file, n)).to_arrow_table(),
-            "not private, native DuckDB table": lambda n: plain.sql(sql("lineitem", n)).to_arrow_table(),
+            WHOLE: lambda n: opc.ask(home, me, question.text(protected, n), GRANT, EPSILON),
+            ENGINE: engine_alone,
+            PARQUET: lambda n: plain.sql(question.text(paths, n)).to_arrow_table(),
+            NATIVE: lambda n: plain.sql(question.text(native, n)).to_arrow_table(),
         },
-        scale.rounds,
+        rounds,
     )
-    base = times["not private, DuckDB on Parquet"]
-    private = times["private, the whole way"]
-    rows = tuple(
-        (
-            who, 1000 * t.median, t.ratio(base), t.ratio(times["not private, native DuckDB table"]),
-            1000 * t.median_processor, t.processor_ratio(base),
-        )
-        for who, t in times.items()
+
+
+def _table(title: str, times: Mapping[str, Mapping[str, Timing]], unit: str, *, processor: bool) -> Report:
+    def ratio(a: Timing, b: Timing) -> float:
+        return a.processor_ratio(b) if processor else a.ratio(b)
+
+    def median(t: Timing) -> float:
+        return 1000 * (t.median_processor if processor else t.median)
+
+    whole = {q: (ratio(t[WHOLE], t[PARQUET]), ratio(t[WHOLE], t[NATIVE])) for q, t in times.items()}
+    engine = {q: (ratio(t[ENGINE], t[PARQUET]), ratio(t[ENGINE], t[NATIVE])) for q, t in times.items()}
+    rows: list[tuple[str | float, ...]] = [
+        (q, *(median(t[who]) for who in (WHOLE, ENGINE, PARQUET, NATIVE)), *whole[q], *engine[q])
+        for q, t in times.items()
+    ]
+    on_parquet, on_native = (_geometric_mean([w[i] for w in whole.values()]) for i in (0, 1))
+    engine_means = (_geometric_mean([e[i] for e in engine.values()]) for i in (0, 1))
+    rows.append(("geometric mean", "", "", "", "", on_parquet, on_native, *engine_means))
+    columns = (
+        "", WHOLE, ENGINE, PARQUET, NATIVE, "x Parquet", "x native", "run only x P.", "run only x n.",
     )  # fmt: skip
-    return Report(
-        f"TPC-H {name}, scale {scale.tpch:g}, unit = customer, warm, median of {scale.rounds}",
-        ("", "ms", "x Parquet", "x native", "processor ms", "x Parquet"),
-        rows,
-        (
-            Goal(f"{name}, ratio to non-private DuckDB on Parquet", private.ratio(base), GOAL),
-            Goal("the same by processor time", private.processor_ratio(base), GOAL),
-        ),
-    )
+    goals = [Goal(f"{q}, ratio to DuckDB on Parquet", whole[q][0], bound) for q, bound in ALONE.items()]
+    goals.append(Goal("geometric mean, ratio to DuckDB on Parquet", on_parquet, ON_PARQUET))
+    goals.append(Goal("geometric mean, ratio to native DuckDB", on_native, ON_NATIVE))
+    return Report(f"{title} ({unit})", columns, tuple(rows), tuple(goals))
+
+
+def _geometric_mean(ratios: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
