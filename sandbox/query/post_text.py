@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from sandbox.query.half_widths import HALF_WIDTH
 from sandbox.query.parse import DIALECT
-from sandbox.query.public import HALF_WIDTH
 from sandbox.query.relations import column
 from sandbox.query.typed import cast
 from sandbox.query.vocabulary import sources_of
