@@ -58,6 +58,7 @@ class ErrorCode(StrEnum):
     KEYRING_CORRUPT = "keyring-corrupt"
     KEYS_ROTATED = "keys-rotated"
     KEY_REFUSED = "key-refused"
+    KEY_PROVIDER = "key-provider"
     FILE_MODE = "file-mode"
     # rooms
     ROOM_UNAVAILABLE = "room-unavailable"

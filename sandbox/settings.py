@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +17,18 @@ class Settings(BaseSettings):
     home: Path = Field(Path("sandbox-home"), description="Folder of the instance.")
     passphrase: SecretStr | None = Field(None, description="Passphrase of the keyring (prefer a file).")
     passphrase_file: Path | None = Field(None, description="File, mode 0600, that holds the passphrase.")
+    key_provider: Literal["keyring", "aws-kms", "pkcs11"] = Field(
+        "keyring", description="What seals the keyring: a passphrase, or a key in AWS KMS or a PKCS#11 token."
+    )
+    aws_kms_key: str | None = Field(None, description="Id, ARN or alias of the key in AWS KMS.")
+    aws_kms_endpoint: str | None = Field(None, description="URL of a service compatible with AWS KMS.")
+    aws_kms_region: str | None = Field(None, description="Region of AWS KMS; else boto3's usual.")
+    pkcs11_module: Path | None = Field(None, description="Shared library of the PKCS#11 module.")
+    pkcs11_token: str | None = Field(None, description="Label of the PKCS#11 token.")
+    pkcs11_key: str = Field("sandbox", description="Label of the key in the PKCS#11 token.")
+    pkcs11_pin_file: Path | None = Field(
+        None, description="File, mode 0600, that holds the PIN of the token's user."
+    )
     hot_store_mb: int = Field(2048, ge=16, description="Memory for decrypted columns, in MiB.")
     engine_memory_mb: int = Field(
         4096,

@@ -20,6 +20,7 @@ ANSWER = _replies["ANSWER"]
 ESTIMATE = _replies["ESTIMATE"]
 EXPLANATION = _replies["EXPLANATION"]
 DATASETS = _replies["DATASETS"]
+DUMMY: dict[str, Any] = {"columns": ["id", "age", "male"], "rows": [[3, 61, 0], [1, 24, 1], [2, 97, 1]]}
 BUDGETS = _replies["BUDGETS"]
 LOG = _replies["LOG"]
 PROBLEM = _replies["PROBLEM"]
@@ -28,6 +29,14 @@ PROBLEM = _replies["PROBLEM"]
 def reply(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """A JSON reply with an example."""
     return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def rows(arrow: str) -> dict[int | str, dict[str, Any]]:
+    """Plain rows, in JSON with an example or in Arrow."""
+    described = reply(DUMMY)
+    described[200]["description"] = "The rows; with `Accept: " + arrow + "` as one Arrow IPC stream."
+    described[200]["content"][arrow] = {"schema": {"type": "string", "format": "binary"}}
+    return described
 
 
 def answer(arrow: str) -> dict[int | str, dict[str, Any]]:

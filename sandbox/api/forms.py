@@ -35,6 +35,14 @@ class DatasetsReply:
 
 
 @dataclass(frozen=True, slots=True)
+class DummyReply:
+    """Dummy rows, made from declared metadata alone."""
+
+    columns: tuple[str, ...]
+    rows: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class BudgetsReply:
     """Every budget that a question under the grant would be charged to."""
 

@@ -79,6 +79,7 @@ STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.KEYRING_CORRUPT: 500,
     ErrorCode.KEYS_ROTATED: 500,
     ErrorCode.KEY_REFUSED: 500,
+    ErrorCode.KEY_PROVIDER: 500,
     ErrorCode.FILE_MODE: 500,
     ErrorCode.ROOM_UNAVAILABLE: 500,
     ErrorCode.LOG_CORRUPT: 500,

@@ -201,6 +201,30 @@ async def datasets(here: Here, caller: Caller) -> Response:
 
 
 @router.get(
+    "/dummy/{dataset}/{table}",
+    summary="Dummy rows to try code on",
+    response_model=forms.DummyReply,
+    responses=examples.rows(ARROW),
+)
+async def dummy(
+    here: Here,
+    caller: Caller,
+    form: AnswerForm,
+    dataset: Annotated[str, Path(max_length=128)],
+    table: Annotated[str, Path(max_length=128)],
+    rows: Annotated[int, Query(ge=1, le=opc.MOST_ROWS, description="How many.")] = 100,
+    seed: Annotated[int, Query(ge=0, le=2**63 - 1, description="The same seed gives the same rows.")] = 0,
+) -> Response:
+    """Make rows from what the policy declares. Nothing in them comes from the data; costs nothing."""
+    write = documents.rows_arrow if form == ARROW else documents.rows_json
+
+    def call() -> bytes:
+        return write(opc.dummy(here.home, caller, dataset, table, rows, seed))
+
+    return Response(await here.lookups.serve(caller.id, call), media_type=form)
+
+
+@router.get(
     "/budgets/{grant}",
     summary="What is left of a grant's budgets",
     response_model=forms.BudgetsReply,

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     HOME_CREATED = "home.created"
     DATASET_LOADED = "dataset.loaded"
     LOAD_REFUSED = "dataset.load-refused"
+    DATASET_ROLLED_BACK = "dataset.rolled-back"
+    VERSIONS_DROPPED = "dataset.versions-dropped"
     QUARANTINE_READ = "dataset.quarantine-read"
     POLICY_PUBLISHED = "policy.published"
     GRANT_PUBLISHED = "grant.published"
@@ -52,8 +54,10 @@ class EventKind(StrEnum):
 
 FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.HOME_CREATED: frozenset({"format", "log_key"}),
-    EventKind.DATASET_LOADED: frozenset({"dataset", "table", "version", "files", "policy"}),
+    EventKind.DATASET_LOADED: frozenset({"dataset", "table", "version", "files", "policy", "mode", "base"}),
     EventKind.LOAD_REFUSED: frozenset({"dataset", "table", "code"}),
+    EventKind.DATASET_ROLLED_BACK: frozenset({"dataset", "table", "version", "from"}),
+    EventKind.VERSIONS_DROPPED: frozenset({"dataset", "table", "versions"}),
     EventKind.QUARANTINE_READ: frozenset({"dataset", "table", "version"}),
     EventKind.POLICY_PUBLISHED: frozenset({"dataset", "digest", "previous"}),
     EventKind.GRANT_PUBLISHED: frozenset({"grant", "digest", "previous"}),

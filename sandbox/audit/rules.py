@@ -28,6 +28,8 @@ KINDS = frozenset(
         "home.created",
         "dataset.loaded",
         "dataset.load-refused",
+        "dataset.rolled-back",
+        "dataset.versions-dropped",
         "dataset.quarantine-read",
         "policy.published",
         "grant.published",

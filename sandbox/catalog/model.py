@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 UNIT_COLUMN = "__unit"
 RANK_COLUMN = "__rank"
@@ -16,6 +17,14 @@ class StoredColumn:
     name: str
     arrow_type: str
     grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """One column as the source had it; `arrow_type` is empty where the source holds text or was not asked."""
+
+    name: str
+    arrow_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,18 @@ class StoredFile:
 class TableVersion:
     """One immutable version of one table; `version` counts from 1 and is never used again.
 
-    `rows` and `units` are true counts: for the operator and the engine only, never for analysts or the log.
+    `rows` and `quarantined` are true counts: for stewards, the operator and the engine only, never for
+    analysts or the log.
+
+    Attributes:
+        source: where the rows came from, as a URI without secrets; for an append, the newest part of them.
+        source_digest: digest of the source, where its connector knows one. It would confirm a guess of
+            the whole source, so it is kept where the counts are.
+        source_columns: every column that the source had, stored or not.
+        licence: as the policy said when this was loaded.
+        mode: `replace`: these are the rows of the source; `append`: they follow the rows of `base`.
+        base: the version that was current when this one was loaded, of which an append holds the rows.
+
     """
 
     dataset: str
@@ -48,8 +68,22 @@ class TableVersion:
     policy_digest: str
     loaded_at: datetime
     source: str
+    source_digest: str | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
+    licence: str = ""
+    mode: Literal["replace", "append"] = "replace"
+    base: int | None = None
 
     @property
     def id(self) -> str:
         """`dataset.table@version`."""
         return f"{self.dataset}.{self.table}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVersion:
+    """A version with its present state. `dropped_at`: its rows were destroyed then; it is history only."""
+
+    version: TableVersion
+    current: bool
+    dropped_at: datetime | None = None

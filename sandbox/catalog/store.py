@@ -2,22 +2,24 @@
 
 Rules
 - A version is immutable: it is inserted once, with its event, and never changed or deleted.
-- The current version of a table is the one committed last, which is the one with the highest number.
+- The current version of a table is the one committed last, until a roll-back chooses an older one; the next
+  commit is current again. A dropped version stays as history, and is never current.
 - `next_version` promises nothing: of two loads that got the same number, the second to commit is refused.
+- What is chosen here never touches a ledger: no version is a new budget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from sandbox.audit.event import Event
 from sandbox.audit.store import Store, Transaction, metadata
-from sandbox.catalog.model import StoredColumn, StoredFile, TableVersion
+from sandbox.catalog.model import HeldVersion, SourceColumn, StoredColumn, StoredFile, TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 
 versions = sa.Table(
@@ -35,6 +37,29 @@ versions = sa.Table(
     sa.Column("policy_digest", sa.String, nullable=False),
     sa.Column("loaded_at", sa.String, nullable=False),
     sa.Column("source", sa.String, nullable=False),
+    sa.Column("source_digest", sa.String),
+    sa.Column("source_columns", sa.JSON, nullable=False),
+    sa.Column("licence", sa.String, nullable=False),
+    sa.Column("mode", sa.String(7), nullable=False),
+    sa.Column("base", sa.Integer),
+)
+
+chosen = sa.Table(
+    "catalog_chosen",
+    metadata,
+    sa.Column("dataset", sa.String(63), primary_key=True),
+    sa.Column("table", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+"""Versions that a roll-back made current; a table without a line here shows its newest."""
+
+dropped = sa.Table(
+    "catalog_dropped",
+    metadata,
+    sa.Column("dataset", sa.String(63), primary_key=True),
+    sa.Column("table", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String, nullable=False),
 )
 
 
@@ -53,46 +78,115 @@ class Catalog:
         """Make `version` the current one of its table, together with its event.
 
         Raises:
-            SandboxError: LOAD_REFUSED when another load of the table was committed since `next_version`;
-                and what `Store.write` raises. Nothing was changed then.
+            SandboxError: LOAD_REFUSED when another load of the table was committed since `next_version`,
+                or an append's base is no longer current; and what `Store.write` raises. Nothing was
+                changed then.
 
         """
         with self._store.write(event) as transaction:
-            if version.version != _highest(transaction.connection, version.dataset, version.table) + 1:
+            connection = transaction.connection
+            of = version.dataset, version.table
+            late = version.version != _highest(connection, *of) + 1
+            if late or (version.mode == "append" and version.base != _current_number(connection, *of)):
                 raise SandboxError(
                     ErrorCode.LOAD_REFUSED,
                     f"Another load of {version.dataset}.{version.table} ended while this one ran.",
                     "The table is whole, with that load's rows. Load again if this one should replace it.",
                 )
-            transaction.connection.execute(versions.insert().values(_row(version)))
+            connection.execute(versions.insert().values(_row(version)))
+            connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
+        return transaction
+
+    def choose(self, version: TableVersion, event: Event) -> Transaction:
+        """Make an older version the current one again, together with its event.
+
+        Raises:
+            SandboxError: LOAD_REFUSED when it was dropped meanwhile; and what `Store.write` raises.
+
+        """
+        with self._store.write(event) as transaction:
+            connection = transaction.connection
+            if version.version in _dropped_numbers(connection, version.dataset, version.table):
+                raise SandboxError(
+                    ErrorCode.LOAD_REFUSED,
+                    f"{version.id} was dropped: its rows are gone.",
+                    "Choose a version that `sandbox datasets history` shows as held.",
+                )
+            connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
+            row = {"dataset": version.dataset, "table": version.table, "version": version.version}
+            connection.execute(chosen.insert().values(row))
+        return transaction
+
+    def drop(self, dataset: str, table: str, numbers: Collection[int], event: Event) -> Transaction:
+        """Note that the rows of versions are gone for good, together with its event.
+
+        Raises:
+            SandboxError: LOAD_REFUSED when one of them is current and another is still held, as questions
+                would have nothing to see; and what `Store.write` raises. Nothing was changed then.
+
+        """
+        with self._store.write(event) as transaction:
+            connection = transaction.connection
+            held = set(
+                connection.scalars(sa.select(versions.c.version).where(*_named(versions, dataset, table)))
+            )
+            held -= _dropped_numbers(connection, dataset, table)
+            current = _current_number(connection, dataset, table)
+            if not set(numbers) <= held or (current in numbers and set(numbers) != held):
+                raise SandboxError(
+                    ErrorCode.LOAD_REFUSED,
+                    "The versions of this table changed meanwhile, or the current one would go alone.",
+                    "See `sandbox datasets history`; roll back first, or drop the whole table with --all.",
+                )
+            now = datetime.now(UTC).isoformat()
+            lines = [{"dataset": dataset, "table": table, "version": one, "at": now} for one in numbers]
+            connection.execute(dropped.insert(), lines)
+            if current in numbers:
+                connection.execute(chosen.delete().where(*_named(chosen, dataset, table)))
         return transaction
 
     def current(self, dataset: str, table: str) -> TableVersion | None:
-        """The version that questions see, or None when the table was never loaded."""
-        history = self.history(dataset, table)
-        return history[-1] if history else None
+        """The version that questions see, or None when the table was never loaded, or dropped."""
+        found = self._current(*_named(versions, dataset, table))
+        return found[0] if found else None
 
     def tables(self, dataset: str) -> tuple[TableVersion, ...]:
         """The current version of every table of `dataset`, by name."""
-        return tuple(version for version in self.all_current() if version.dataset == dataset)
-
-    def history(self, dataset: str, table: str) -> tuple[TableVersion, ...]:
-        """Every version of a table, oldest first."""
-        return self._select(versions.c.dataset == dataset, versions.c.table == table)
+        return self._current(versions.c.dataset == dataset)
 
     def all_current(self) -> tuple[TableVersion, ...]:
         """The current version of every table of every dataset, by dataset and table."""
-        other = versions.alias()
-        newest = (
-            sa.select(sa.func.max(other.c.version))
-            .where(other.c.dataset == versions.c.dataset, other.c.table == versions.c.table)
-            .scalar_subquery()
+        return self._current()
+
+    def history(self, dataset: str, table: str) -> tuple[TableVersion, ...]:
+        """Every version of a table, dropped or not, oldest first."""
+        return self._select(*_named(versions, dataset, table))
+
+    def states(self, dataset: str, table: str) -> tuple[HeldVersion, ...]:
+        """Every version of a table with its state, oldest first."""
+        current = self.current(dataset, table)
+        query = sa.select(dropped.c.version, dropped.c.at).where(*_named(dropped, dataset, table))
+        with self._store.read() as connection:
+            gone = {number: datetime.fromisoformat(at) for number, at in connection.execute(query)}
+        return tuple(
+            HeldVersion(version, version == current, gone.get(version.version))
+            for version in self.history(dataset, table)
         )
-        return self._select(versions.c.version == newest)
+
+    def held(self) -> tuple[TableVersion, ...]:
+        """Every version whose rows should be there, of every table."""
+        return self._select(~_is_dropped())
 
     def committed_paths(self) -> frozenset[str]:
-        """`StoredFile.path` of every file of every version, for the sweep."""
-        return frozenset(file.path for version in self._select() for file in version.files)
+        """`StoredFile.path` of every file of every version that is held, for the sweep."""
+        return frozenset(file.path for version in self.held() for file in version.files)
+
+    def dropped_paths(self) -> frozenset[str]:
+        """`StoredFile.path` of every file of every dropped version, for the sweep."""
+        return frozenset(file.path for version in self._select(_is_dropped()) for file in version.files)
+
+    def _current(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
+        return self._select(versions.c.version == _current_of(versions), ~_is_dropped(), *where)
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
         query = (
@@ -104,11 +198,47 @@ class Catalog:
             return tuple(_version(row) for row in connection.execute(query).mappings())
 
 
+def _named(table: sa.Table, dataset: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.dataset == dataset, table.c.table == name
+
+
 def _highest(connection: sa.Connection, dataset: str, table: str) -> int:
-    query = sa.select(sa.func.coalesce(sa.func.max(versions.c.version), 0)).where(
-        versions.c.dataset == dataset, versions.c.table == table
+    query = sa.select(sa.func.coalesce(sa.func.max(versions.c.version), 0))
+    return int(connection.execute(query.where(*_named(versions, dataset, table))).scalar_one())
+
+
+def _current_of(outer: sa.Table) -> sa.ColumnElement[int]:
+    """The number that is current for the table of a line of `outer`, dropped or not."""
+    other = versions.alias()
+    newest = (
+        sa.select(sa.func.max(other.c.version))
+        .where(other.c.dataset == outer.c.dataset, other.c.table == outer.c.table)
+        .scalar_subquery()
     )
-    return int(connection.execute(query).scalar_one())
+    back = (
+        sa.select(chosen.c.version)
+        .where(chosen.c.dataset == outer.c.dataset, chosen.c.table == outer.c.table)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(back, newest)
+
+
+def _is_dropped() -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        dropped.c.dataset == versions.c.dataset,
+        dropped.c.table == versions.c.table,
+        dropped.c.version == versions.c.version,
+    )
+
+
+def _current_number(connection: sa.Connection, dataset: str, table: str) -> int | None:
+    query = sa.select(versions.c.version).where(versions.c.version == _current_of(versions), ~_is_dropped())
+    found = connection.execute(query.where(*_named(versions, dataset, table))).first()
+    return None if found is None else int(found[0])
+
+
+def _dropped_numbers(connection: sa.Connection, dataset: str, table: str) -> set[int]:
+    return set(connection.scalars(sa.select(dropped.c.version).where(*_named(dropped, dataset, table))))
 
 
 def _row(version: TableVersion) -> Mapping[str, Any]:
@@ -122,5 +252,6 @@ def _version(row: Mapping[Any, Any]) -> TableVersion:
             "columns": tuple(StoredColumn(**column) for column in row["columns"]),
             "files": tuple(StoredFile(**file) for file in row["files"]),
             "loaded_at": datetime.fromisoformat(row["loaded_at"]),
+            "source_columns": tuple(SourceColumn(**column) for column in row["source_columns"]),
         }
     )

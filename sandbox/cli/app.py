@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli import audit, govern, operate, question, secrets, session, terminal
+from sandbox.cli import audit, datasets, dummy, govern, operate, question, secrets, session, terminal
 from sandbox.errors import SandboxError
 
 FAILED = 1
@@ -48,6 +48,8 @@ def common(
 
 operate.register(app)
 secrets.register(app)
+datasets.register(app)
+dummy.register(app)
 question.register(app)
 govern.register(app)
 audit.register(app)

@@ -1,4 +1,4 @@
-"""What a steward does: check a file, see what it decides, publish it."""
+"""What a steward does: draft a file, check it, see what it decides, publish it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sandbox.cli import session, terminal
+from sandbox.errors import ErrorCode, SandboxError
 
 group = typer.Typer(help="Policies, grants, units and people.", no_args_is_help=True)
 
@@ -15,6 +16,71 @@ group = typer.Typer(help="Policies, grants, units and people.", no_args_is_help=
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(group, name="policy")
+
+
+@group.command("draft")
+def draft(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset in SQL.")],
+    *,
+    table: Annotated[list[str], typer.Option(help="TABLE=FILE; once for each table.", show_default=False)],
+    unit: Annotated[str, typer.Option(help="The privacy unit, as units.yaml names it.", show_default=False)],
+    steward: Annotated[str, typer.Option(help="Who will publish it.", show_default=False)],
+    unit_column: Annotated[
+        list[str] | None,
+        typer.Option(help="TABLE=COLUMN that says whose rows these are.", show_default=False),
+    ] = None,
+    publisher: Annotated[str, typer.Option(help="Who publishes the data.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the data.")] = "",
+    encoding: Annotated[
+        str | None, typer.Option(help="Of the files, as gb18030.", show_default=False)
+    ] = None,
+    codelists: Annotated[
+        Path, typer.Option(help="Folder of public code lists, beside where the policy will be.")
+    ] = Path("policies/codelists"),
+    output: Annotated[Path | None, typer.Option(help="Write it here.", show_default=False)] = None,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Show why; this tells of the data, keep it to yourself.")
+    ] = False,
+) -> None:
+    """Write a first policy file from the heads of sources. Everything doubtful is hidden in it."""
+    from sandbox.service import steward as stewards  # noqa: PLC0415
+    from sandbox.service.reports import DraftRequest  # noqa: PLC0415
+
+    made = stewards.draft(
+        DraftRequest(
+            dataset=dataset,
+            tables=_pairs(table, "--table TABLE=FILE"),
+            unit=unit,
+            steward=steward,
+            codelists=codelists,
+            publisher=publisher,
+            licence=licence,
+            unit_columns=_pairs(unit_column or [], "--unit-column TABLE=COLUMN"),
+            options={} if encoding is None else {"encoding": encoding},
+        )
+    )
+    if output is None:
+        terminal.say(made.text.rstrip())
+    else:
+        session.write_new(output, made.text.encode())
+        terminal.say(f"Wrote {output}. Confirm every line, then: sandbox policy lint {output}")
+    if evidence:
+        for name, columns in made.evidence.items():
+            lines = [(one.column, one.kind or "", str(one.level), str(one.evidence)) for one in columns]
+            headings = [
+                ("column", "left"),
+                ("seems to be", "left"),
+                ("GB/T 43697 level", "left"),
+                ("why", "left"),
+            ]
+            terminal.show(terminal.table(headings, lines), f"{dataset}.{name}: evidence, for stewards only")
+
+
+def _pairs(given: list[str], form: str) -> dict[str, str]:
+    pairs = dict(one.partition("=")[::2] for one in given)
+    if not all(pairs) or not all(pairs.values()):
+        raise SandboxError(ErrorCode.ARGUMENT, "An option is not written as a pair.", f"Write {form}.")
+    return pairs
 
 
 @group.command("lint")

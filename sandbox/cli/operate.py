@@ -79,6 +79,12 @@ def load(
     max_bad_rows: Annotated[
         int | None, typer.Option(min=0, help="Refuse the load beyond this.", show_default=False)
     ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Put the rows behind those of the current version.")
+    ] = False,
+    accept_drift: Annotated[
+        bool, typer.Option("--accept-drift", help="The columns of the source may have changed.")
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be loaded.")] = False,
     person: session.AsOption = None,
     home: session.HomeOption = session.DEFAULT_HOME,
@@ -99,7 +105,16 @@ def load(
     options = _options(option or []) | {name: value for name, value in given.items() if value is not None}
     if not header:
         options["header"] = False
-    request = LoadRequest(location, dataset, table, options, max_bad_rows, connector)
+    request = LoadRequest(
+        location,
+        dataset,
+        table,
+        options,
+        max_bad_rows,
+        connector,
+        append=append,
+        accept_drift=accept_drift,
+    )
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
         if plan:
@@ -222,6 +237,8 @@ def _show_plan(plan: LoadPlan) -> None:
 def _show_load(report: LoadReport) -> None:
     version = report.version
     _show_left_out(report.left_out)
+    if report.drift:
+        terminal.say(f"Note: the columns of the source changed: {report.drift}.")
     for name, count in report.rounded.items():
         terminal.say(f"Note: {count:,} values of {name} were rounded to its declared decimals.")
     if report.dropped:

@@ -1,4 +1,4 @@
-"""What an OPC does: find a dataset, estimate, ask, look at the budget."""
+"""What an OPC does: estimate, ask, look at the budget."""
 
 from __future__ import annotations
 
@@ -37,42 +37,8 @@ GrantOption = Annotated[str, typer.Option("--grant", help="The grant that pays."
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command("datasets")(datasets)
     app.command("query")(query)
     app.command("budget")(budget)
-
-
-def datasets(
-    name: Annotated[str | None, typer.Argument(help="One dataset, with its columns.")] = None,
-    person: session.AsOption = None,
-    output: FormatOption = Format.TABLE,
-    home: session.HomeOption = session.DEFAULT_HOME,
-    passphrase_file: session.PassphraseFileOption = None,
-) -> None:
-    """List the datasets as their policies declare them; nothing here comes from the data."""
-    from sandbox.service import opc  # noqa: PLC0415
-
-    with session.opened(home, passphrase_file) as instance:
-        cards = opc.datasets(instance, session.actor(instance, person))
-    if name is not None:
-        cards = tuple(card for card in cards if card.dataset == name)
-        if not cards:
-            raise SandboxError(
-                ErrorCode.DATASET_UNKNOWN,
-                f"There is no dataset {name!r} that you may see.",
-                "List them with `sandbox datasets`.",
-            )
-    if output is Format.JSON:
-        _print_json(cards)
-        return
-    if output is not Format.TABLE:
-        raise SandboxError(
-            ErrorCode.ARGUMENT, "Datasets are listed as a table or as JSON.", "Use --format table or json."
-        )
-    if not cards:
-        terminal.say("No dataset has a published policy yet.")
-    for card in cards:
-        _show_dataset(card)
 
 
 def query(
@@ -136,7 +102,7 @@ def budget(
     with session.opened(home, passphrase_file) as instance:
         states = opc.budget(instance, session.actor(instance, person), grant)
     if form is Format.JSON:
-        _print_json(states)
+        print_json(states)
         return
     if form is not Format.TABLE:
         raise SandboxError(
@@ -264,13 +230,15 @@ def _emit(content: bytes, output: Path | None) -> None:
     sys.stdout.buffer.flush()
 
 
-def _print_json(value: object) -> None:
+def print_json(value: object) -> None:
+    """One JSON document to stdout."""
     from sandbox.service.documents import json_bytes  # noqa: PLC0415
 
     _emit(json_bytes(value, indent=2) + b"\n", None)
 
 
-def _show_dataset(card: DatasetCard) -> None:
+def show_dataset(card: DatasetCard) -> None:
+    """One dataset as its policy declares it."""
     terminal.say(f"{card.dataset}: {card.title.en} {card.title.zh}".rstrip())
     terminal.say(f"  Source: {card.publisher}, licence {card.licence}. Policy {card.policy}")
     terminal.say(

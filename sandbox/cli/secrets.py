@@ -49,6 +49,51 @@ def rotate(
     terminal.say(f"Master key {report.before} is retired; {report.after} holds.")
 
 
+@keys.command("status")
+def status(
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Show what seals the keyring, which master key holds, and the key classes of each dataset."""
+    from sandbox.service import operator  # noqa: PLC0415
+
+    with session.opened(home, passphrase_file) as instance:
+        found = operator.keys_status(instance, session.actor(instance, person))
+    terminal.say(f"Sealed by: {found.sealed_by}", f"Master key: {found.master}")
+    if found.rotating:
+        terminal.say("A rotation was begun and not ended; the next start ends it.")
+    headings = [("dataset", "left"), ("class", "left"), ("generation", "right")]
+    terminal.show(terminal.table(headings, [(a, b, str(c)) for a, b, c in found.classes]))
+
+
+@keys.command("rewrap")
+def rewrap(
+    to: Annotated[str, typer.Option("--to", help="keyring, aws-kms or pkcs11.", show_default=False)],
+    new_passphrase_file: Annotated[
+        Path | None,
+        typer.Option(help="For keyring: file, mode 0600, with the new passphrase.", show_default=False),
+    ] = None,
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Let another provider seal the keyring, and wrap every key anew; no data is rewritten."""
+    from sandbox.service import home as homes  # noqa: PLC0415
+    from sandbox.service import operator  # noqa: PLC0415
+
+    fresh: str | None = None
+    if new_passphrase_file is not None:
+        fresh = homes.passphrase_in(session.settings(home, passphrase_file), new_passphrase_file)
+    with session.opened(home, passphrase_file) as instance:
+        who = session.actor(instance, person)
+        ask = session.prompt("New passphrase", new=True)
+        with terminal.progress("Wrapping keys anew"):
+            report = operator.rewrap_keys(instance, who, to, fresh, ask)
+    terminal.say(f"Master key {report.before} is retired; {report.after} holds, sealed by {to}.")
+    terminal.say(f"From now on: SANDBOX_KEY_PROVIDER={to}")
+
+
 @tokens.command("create")
 def create(
     holder: Annotated[str, typer.Argument(metavar="PERSON", help="Whose token.")],

@@ -111,6 +111,24 @@ def prompt(what: str, *, new: bool = False) -> Callable[[], str]:
     return ask
 
 
+def write_new(target: Path, content: bytes) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        SandboxError: ARGUMENT; nothing is overwritten.
+
+    """
+    try:
+        with target.open("xb") as file:
+            file.write(content)
+    except OSError as error:
+        raise SandboxError(
+            ErrorCode.ARGUMENT,
+            f"{str(target)!r} could not be written ({error.strerror}).",
+            "Give a file that does not exist yet, in a folder that is yours.",
+        ) from None
+
+
 def unexpected(error: Exception) -> SandboxError:
     """The coded error for something unforeseen, after writing it down in the home."""
     from sandbox.service.unexpected import as_coded  # noqa: PLC0415

@@ -49,10 +49,19 @@ def ahead(
     thread = threading.Thread(target=run, name="ahead", daemon=True)
     thread.start()
     try:
-        while (item := waiting.get()) is not None:
+        while (item := _next(waiting)) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item[0]
     finally:
         stop.set()
         thread.join()
+
+
+def _next(waiting: queue.Queue[tuple[T] | BaseException | None]) -> tuple[T] | BaseException | None:
+    # Without a timeout, Ctrl-C waits as long as this does wherever some library made signals restart calls.
+    while True:
+        try:
+            return waiting.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            continue

@@ -46,12 +46,21 @@ def infer(source: Source, sample_rows: int = SAMPLE_ROWS) -> Mapping[str, Column
         SandboxError: SOURCE_UNREADABLE.
 
     """
-    names = source.columns()
-    sample = list(_head(source, sample_rows))
-    if not sample:
-        return {name: ColumnPolicy(type=Kind.TEXT) for name in names}
-    rows = pa.Table.from_batches([batch.rows for batch in sample])
-    return {name: _suggest(rows.column(name).combine_chunks()) for name in names}
+    rows = sample(source, sample_rows)
+    return {name: _suggest(rows.column(name).combine_chunks()) for name in source.columns()}
+
+
+def sample(source: Source, sample_rows: int = SAMPLE_ROWS) -> pa.Table:
+    """The first rows of a source, every column; text columns without rows if it has none.
+
+    Raises:
+        SandboxError: SOURCE_UNREADABLE.
+
+    """
+    batches = [batch.rows for batch in _head(source, sample_rows)]
+    if not batches:
+        return pa.table({name: pa.array([], pa.string()) for name in source.columns()})
+    return pa.Table.from_batches(batches)
 
 
 def columns_block(columns: Mapping[str, ColumnPolicy]) -> str:

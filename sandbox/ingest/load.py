@@ -5,27 +5,31 @@ Rules
 - Until the catalog's transaction commits, nothing has happened: a load that fails or is killed leaves
   the version before it current and whole, and no plaintext on disk.
 - The event names dataset, table, version, files and policy; it counts nothing.
+- A source whose columns changed since the version before is refused until somebody accepts that.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 
 from sandbox.audit.event import Event, EventKind
-from sandbox.catalog.model import RANK_COLUMN, UNIT_COLUMN, TableVersion
+from sandbox.catalog.model import RANK_COLUMN, UNIT_COLUMN, SourceColumn, TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
 from sandbox.ingest.ahead import ahead
+from sandbox.ingest.checks import Checks
 from sandbox.ingest.cluster import RANK, UNIT, clustered
+from sandbox.ingest.following import check_append, check_drift, check_not_twice, kept_rows
 from sandbox.ingest.quarantine import Quarantine
 from sandbox.ingest.reading import Reading
 from sandbox.ingest.report import LoadLimits, LoadReport, Progress
@@ -36,6 +40,8 @@ from sandbox.vault.durable import writing
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.lock import loading
 from sandbox.vault.parquet import EncryptedWriter
+
+_TEXT = ("string", "large_string", "string_view")
 
 
 def load_table(
@@ -48,6 +54,7 @@ def load_table(
     table: str,
     *,
     policy_digest: str,
+    mode: Literal["replace", "append"] = "replace",
     limits: LoadLimits | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
@@ -62,7 +69,8 @@ def load_table(
         policy: the dataset's published policy.
         table: name of one of its tables.
         policy_digest: `sha256:…` of the policy.
-        limits: memory and bad records.
+        mode: whether the source's rows replace those of the version before, or follow them.
+        limits: memory, bad records, and whether the source's columns may have changed.
         progress: called after each batch that was read.
 
     Raises:
@@ -72,13 +80,25 @@ def load_table(
     """
     started = time.monotonic()
     rules = _rules(policy, table)
-    left_out = check_columns(rules, source.columns())
-    with loading(home), Quarantine(home) as quarantine:
+    names = source.columns()
+    left_out = check_columns(rules, names)
+    limits = limits or LoadLimits()
+    with ExitStack() as stack:
+        stack.enter_context(loading(home))
+        quarantine = stack.enter_context(Quarantine(home))
         number = catalog.next_version(policy.dataset, table)
+        before = catalog.current(policy.dataset, table)
+        check_drift(before, [SourceColumn(name) for name in names], limits.accept_drift)
+        checks = stack.enter_context(Checks(home, keyring, catalog, policy, table))
         units = None
         if rules.protection == "protected":
             units = UnitColumn(home, keyring, catalog, policy, table)
-        reading = Reading(source, rules.columns, units, quarantine, limits or LoadLimits(), progress)
+        reading = Reading(source, rules, checks, units, quarantine, limits, progress)
+        rows = reading.rows()
+        if mode == "append":
+            base = check_append(before, rules, reading.schema, f"{policy.dataset}.{table}")
+            kept = kept_rows(home, keyring, base, rules, reading.schema)
+            rows = _appended(_noted(kept, checks, units, base.id), rows)
         writer = EncryptedWriter(
             home,
             keyring,
@@ -88,13 +108,13 @@ def load_table(
             schema=_stored_schema(reading.schema, units),
             grades=_grades(rules),
         )
-        rows = reading.rows()
         if units is not None:
-            rows = clustered(rows, home, reading.limits.memory)
+            rows = clustered(rows, home, limits.memory)
         # What the disk says while a writer is given up has no code yet.
         with writing(f"{policy.dataset}.{table}"), writer, closing(ahead(rows, stop=reading.stop)) as ready:
             for batch in ready:
                 writer.write(batch)
+        found = [SourceColumn(name, _of_source(reading.types.get(name, ""))) for name in names]
         version = TableVersion(
             dataset=policy.dataset,
             table=table,
@@ -106,9 +126,16 @@ def load_table(
             policy_digest=policy_digest,
             loaded_at=datetime.now(UTC),
             source=source.describe().uri,
+            source_digest=source.describe().digest,
+            source_columns=tuple(found),
+            licence=policy.licence,
+            mode=mode,
+            base=None if before is None else before.version,
         )
         folder = (home / version.files[0].path).parent
         try:
+            changed = check_drift(before, found, limits.accept_drift)
+            check_not_twice(catalog.history(policy.dataset, table), version)
             quarantine.keep(home, keyring, policy.dataset, folder)
             catalog.commit(version, _event(actor, version))
         except SandboxError:
@@ -122,8 +149,30 @@ def load_table(
             alone=units.alone if units else 0,
             rounded=reading.rounded(),
             left_out=left_out,
+            drift=changed,
             seconds=time.monotonic() - started,
         )
+
+
+def _appended(kept: Iterator[pa.RecordBatch], fresh: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    # A generator closes what it reads when it is closed; itertools.chain does not.
+    yield from kept
+    yield from fresh
+
+
+def _noted(
+    kept: Iterator[pa.RecordBatch], checks: Checks, units: UnitColumn | None, version: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows that an append keeps, checked with the new ones, with `__unit` if the table is protected."""
+    seen = 0
+    for batch in kept:
+        checks.stored(batch, version, seen + 1)
+        seen += batch.num_rows
+        yield batch if units is None else units.append(batch)
+
+
+def _of_source(kind: str) -> str:
+    return "" if kind in _TEXT else kind
 
 
 def check_columns(table: TablePolicy, found: tuple[str, ...]) -> tuple[str, ...]:
@@ -189,5 +238,7 @@ def _event(actor: Actor, version: TableVersion) -> Event:
             "version": version.version,
             "files": [{"path": file.path, "sha256": file.digest} for file in version.files],
             "policy": version.policy_digest,
+            "mode": version.mode,
+            "base": version.base,
         },
     )

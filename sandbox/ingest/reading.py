@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.ingest.ahead import ahead
+from sandbox.ingest.checks import Checks
 from sandbox.ingest.quarantine import Quarantine
 from sandbox.ingest.report import MOST_BAD_SHARE, LoadLimits, Progress
 from sandbox.ingest.rows import UnitColumn
 from sandbox.ingest.source import RawBatch, Source
 from sandbox.ingest.validate import Validator
-from sandbox.policy.types import ColumnPolicy
+from sandbox.policy.types import TablePolicy
 
 _REASONS_SHOWN = 3
 
@@ -25,18 +26,23 @@ class Reading:
 
     Args:
         source: what to read.
-        columns: the policy's columns, all of which the source has.
+        table: the policy's table, all of whose columns the source has.
+        checks: declared keys and foreign keys.
         units: who a row belongs to; None for an open table.
         quarantine: where bad records go.
         limits: when to refuse.
         progress: called after each batch, from the thread that reads.
+
+    Attributes:
+        types: Arrow types of the columns as the source gives them, once the first batch came.
 
     """
 
     def __init__(
         self,
         source: Source,
-        columns: Mapping[str, ColumnPolicy],
+        table: TablePolicy,
+        checks: Checks,
         units: UnitColumn | None,
         quarantine: Quarantine,
         limits: LoadLimits,
@@ -44,11 +50,13 @@ class Reading:
     ) -> None:
         self.limits = limits
         self._source = source
-        self._columns = tuple(columns)
+        self._columns = tuple(table.columns)
+        self._checks = checks
         self._units = units
         self._quarantine = quarantine
         self._progress = progress
-        self._validator = Validator(columns)
+        self._validator = Validator(table.columns, table.checks.only_declared)
+        self.types: Mapping[str, str] = {}
         self.stop = threading.Event()
         self._good = 0
         self._stored = 0
@@ -84,11 +92,14 @@ class Reading:
                     self._progress(self._good + self._quarantine.count, batch.bytes_done, size)
                 yield rows
         self._check_whole()
+        self._checks.finish()
 
     def _checked(self) -> Iterator[RawBatch]:
         # Both in the thread that reads: this halves the work between two threads.
         for raw in self._source.batches(self._columns):
-            yield self._validator.check(raw)
+            if not self.types:
+                self.types = {field.name: str(field.type) for field in raw.rows.schema}
+            yield self._checks.check(self._validator.check(raw))
 
     def _check_most_bad(self) -> None:
         most = self.limits.max_bad_rows

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sandbox.catalog.drift import Drift
 from sandbox.catalog.model import TableVersion
 from sandbox.ingest.cluster import MEMORY
 from sandbox.ingest.quarantine import Reason
@@ -24,11 +25,13 @@ class LoadLimits:
         memory: bytes of rows that are held in memory before they are spilled, at most 1 GiB; the
             process needs about three times that and one row group of the writer.
         max_bad_rows: a load with more bad records is refused; None: more than a tenth of all records.
+        accept_drift: whether the columns of the source may differ from those of the version before.
 
     """
 
     memory: int = MEMORY
     max_bad_rows: int | None = None
+    accept_drift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class LoadReport:
         alone: rows without a unit that became units of their own.
         rounded: decimals that were rounded to the declared decimals, by column.
         left_out: columns of the source that the policy does not list; they are not stored.
+        drift: how the columns of the source differ from those of the version before; it was accepted.
         seconds: wall time.
 
     """
@@ -52,4 +56,5 @@ class LoadReport:
     alone: int
     rounded: Mapping[str, int]
     left_out: tuple[str, ...]
+    drift: Drift
     seconds: float

@@ -5,6 +5,7 @@ Rules
   whole row aside, with the first such column (in the policy's order) as the reason.
 - `between` sets nothing aside: values outside are clamped in arithmetic.
 - `values` sets nothing aside: such rows belong to no public group.
+- Unless `checks: only_declared` names the column: then the row is set aside.
 - Texts are stored as they came, as valid UTF-8 without NUL; they are not normalised.
 - Decimals with more decimals than declared are rounded half to even, and counted.
 """
@@ -12,7 +13,7 @@ Rules
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.ingest.cast import Cast, Mask, cast
+from sandbox.ingest.declared import Declared
 from sandbox.ingest.schema import arrow_type, type_name
 from sandbox.ingest.source import RawBatch, set_aside
 from sandbox.policy.types import ColumnPolicy
@@ -37,8 +39,9 @@ class Tally:
 class Validator:
     """Checks the batches of one load."""
 
-    def __init__(self, columns: Mapping[str, ColumnPolicy]) -> None:
+    def __init__(self, columns: Mapping[str, ColumnPolicy], only_declared: Collection[str] = ()) -> None:
         self._columns = dict(columns)
+        self._only_declared = {name: Declared(columns[name]) for name in only_declared}
         self.schema = pa.schema([pa.field(name, arrow_type(column)) for name, column in columns.items()])
         self.tally = Tally()
 
@@ -53,7 +56,7 @@ class Validator:
         at_fault = np.zeros(batch.rows.num_rows, np.bool_)
         faults: list[tuple[str, str, Mask]] = []
         for name, policy in self._columns.items():
-            for reason, wrong in _faults(casts[name], policy):
+            for reason, wrong in _faults(casts[name], policy, self._only_declared.get(name)):
                 fresh = wrong & ~at_fault
                 if fresh.any():
                     faults.append((name, reason, fresh))
@@ -82,10 +85,12 @@ class Validator:
             ) from None
 
 
-def _faults(done: Cast, policy: ColumnPolicy) -> list[tuple[str, Mask]]:
+def _faults(done: Cast, policy: ColumnPolicy, declared: Declared | None) -> list[tuple[str, Mask]]:
     faults: list[tuple[str, Mask]] = []
     if done.wrong is not None:
         faults.append((f"not of type {type_name(policy)}", done.wrong))
     if not policy.nullable and done.values.null_count:
         faults.append((NULL, done.values.is_null().to_numpy(zero_copy_only=False)))
+    if declared is not None:
+        faults += declared.faults(done.values)
     return faults

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from sandbox.policy.diagnostic import Path, did_you_mean
+from sandbox.policy.lint_checks import lint_checks
 from sandbox.policy.lint_column import lint_column
 from sandbox.policy.masks import NUMBERS, TIMES
 from sandbox.policy.rules import Findings
@@ -31,6 +32,7 @@ def lint_table(policy: Policy, name: str, units: Units | None, into: Findings) -
     _bounds(table, path, into)
     _rows(table, path, into)
     _never_together(table, path, into)
+    lint_checks(policy, name, into)
 
 
 def lint_names(names: Iterable[str], path: Path, into: Findings, *, dots: bool = True) -> None:

@@ -74,6 +74,10 @@ LINT: Mapping[str, tuple[Severity, str]] = {
         "`at_least` and `at_most` compare numbers, days and times; `one_of` is not empty.",
     ),
     "never-together": (_ERROR, "A never_together group names at least two different columns of its table."),
+    "checks": (
+        _ERROR,
+        "A check names columns of its table that declare what it checks, and columns of other tables.",
+    ),
     "never-together-hidden": (_WARNING, "A never_together group with a hidden column has no effect."),
     "name-case": (_ERROR, "Names differ by more than their case: SQL does not see it."),
     "name-reserved": (_ERROR, "Names do not begin with two underscores."),

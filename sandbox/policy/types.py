@@ -134,6 +134,7 @@ class ColumnPolicy(Block):
         codelist: `codelists/<codelist>.txt` beside the policy holds `values`, one per line; reading a
             policy fills `values` from it.
         nullable: whether NULL can occur (a NULL key is then one of the public keys).
+        null_share: share of nulls in dummy rows; declared, never measured.
         shown_as: the mask that every question sees instead of the raw value.
         grade: key class of the encrypted column.
 
@@ -147,6 +148,7 @@ class ColumnPolicy(Block):
     values: tuple[Scalar, ...] | None = None
     codelist: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] | None = None
     nullable: bool = True
+    null_share: Annotated[Decimal, Field(ge=0, le=1)] | None = None
     shown_as: Mask | None = None
     grade: Literal["open", "restricted"] = "restricted"
     because: str = ""
@@ -240,6 +242,21 @@ class RowRule(Block):
         )
 
 
+class Checks(Block):
+    """What a load must keep to, beyond types and nulls.
+
+    Attributes:
+        unique: keys; two rows with one key refuse the load.
+        references: column to `table.column` of this dataset whose values it must have.
+        only_declared: columns whose values outside `between`, or not among `values`, set the row aside.
+
+    """
+
+    unique: tuple[tuple[Name, ...], ...] = ()
+    references: dict[Name, str] = {}
+    only_declared: tuple[Name, ...] = ()
+
+
 class TablePolicy(Block):
     """One table: protected by differential privacy, or open (public, answered exactly).
 
@@ -254,6 +271,7 @@ class TablePolicy(Block):
     columns: dict[Name, ColumnPolicy]
     rows: tuple[RowRule, ...] = ()
     never_together: tuple[tuple[Name, ...], ...] = ()
+    checks: Checks = Checks()
     title: Titles = Titles()
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ a command loads only what it needs. What they take and give back is in `sandbox.
 
 `opc`
 - `datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]`
+- `dummy(home: Home, actor: Actor, dataset: str, table: str, count: int, seed: int = 0) -> pa.Table`
 - `grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]`
 - `ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer`
 - `estimate(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Estimate`
@@ -22,6 +23,7 @@ a command loads only what it needs. What they take and give back is in `sandbox.
 - `budget(home: Home, actor: Actor, grant: str) -> tuple[BudgetState, ...]`
 
 `steward`
+- `draft(request: DraftRequest) -> DraftReport` (offline: needs no home)
 - `lint(path: Path) -> tuple[Diagnostic, ...]`
 - `publish(home: Home, actor: Actor, path: Path) -> Publication`
 
@@ -30,10 +32,18 @@ a command loads only what it needs. What they take and give back is in `sandbox.
 - `load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = None) -> LoadReport`
 - `quarantine(home: Home, actor: Actor, dataset: str, table: str) -> Iterator[BadRecord]`
 
+`versions`
+- `history(home: Home, actor: Actor, dataset: str, table: str) -> tuple[VersionCard, ...]`
+- `diff(home: Home, actor: Actor, dataset: str, table: str, old: int, new: int | None = None) -> VersionDiff`
+- `rollback(home: Home, actor: Actor, dataset: str, table: str, number: int) -> VersionCard`
+- `drop(home: Home, actor: Actor, dataset: str, table: str, …) -> Dropped`
+
 `operator`
 - `create_token(home: Home, actor: Actor, person: str, role: Role, days: int = 30) -> NewToken`
 - `list_tokens(home: Home, actor: Actor) -> tuple[TokenCard, ...]`
 - `revoke_token(home: Home, actor: Actor, token: str) -> TokenCard`
+- `keys_status(home: Home, actor: Actor) -> KeysStatus`
+- `rewrap_keys(home: Home, actor: Actor, provider: str, passphrase: str | None = None, …) -> Rotation`
 - `rotate_keys(home: Home, actor: Actor, new_passphrase: str | None = None) -> Rotation`
 
 `auditor`

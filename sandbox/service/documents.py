@@ -79,6 +79,31 @@ def answer_csv(answer: Answer) -> bytes:
     return out.getvalue().encode()
 
 
+def rows_json(table: pa.Table) -> bytes:
+    """Plain rows as JSON: names of the columns, and one list per row."""
+    columns = [column.to_pylist() for column in table.columns]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return json_bytes({"columns": table.column_names, "rows": rows})
+
+
+def rows_arrow(table: pa.Table) -> bytes:
+    """Plain rows as one Arrow IPC stream."""
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue()
+
+
+def rows_csv(table: pa.Table) -> bytes:
+    """Plain rows as UTF-8 CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_cell(name) for name in table.column_names])
+    for record in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        writer.writerow([_cell(value) for value in record])
+    return out.getvalue().encode()
+
+
 def plain(number: Decimal) -> str:
     """A Decimal without exponent and without trailing zeros: `0.000001`, `4`."""
     text = format(number, "f")

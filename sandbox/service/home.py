@@ -32,6 +32,8 @@ from sandbox.vault.durable import flush_folder, replace_file, unwritable
 from sandbox.vault.hot import HotStore
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
 from sandbox.vault.passphrase import passphrase_of
+from sandbox.vault.provider import chosen_sealer
+from sandbox.vault.sealer import Sealer
 from sandbox.vault.sweep import sweep
 
 FORMAT = "sandbox-home/1"
@@ -71,7 +73,8 @@ def init(
         prompt: asks a person for a new passphrase.
 
     Raises:
-        SandboxError: HOME_EXISTS, PASSPHRASE_MISSING, FILE_MODE, STORAGE_FULL, STORAGE_UNWRITABLE.
+        SandboxError: HOME_EXISTS, PASSPHRASE_MISSING, FILE_MODE, KEY_PROVIDER, STORAGE_FULL,
+            STORAGE_UNWRITABLE.
 
     """
     folder = settings.home.absolute()
@@ -81,12 +84,12 @@ def init(
             f"There is something at {folder} already.",
             "Choose a folder that does not exist yet (--home DIR).",
         )
-    secret = passphrase or passphrase_of(settings, prompt)
+    sealer = chosen_sealer(settings, passphrase, prompt)
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}.new")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir(mode=FOLDER_MODE)
-        report = _build(aside, folder, secret)
+        report = _build(aside, folder, sealer)
         os.rename(aside, folder)
         flush_folder(folder.parent)
     except OSError as error:
@@ -117,16 +120,15 @@ def open_home(
     """Open the instance at `settings.home`.
 
     Raises:
-        SandboxError: HOME_MISSING, FILE_MODE, PASSPHRASE_MISSING, PASSPHRASE_WRONG, KEYRING_CORRUPT,
-            STORAGE_CORRUPT, LOG_CORRUPT.
+        SandboxError: HOME_MISSING, FILE_MODE, PASSPHRASE_MISSING, PASSPHRASE_WRONG, KEY_PROVIDER,
+            KEYRING_CORRUPT, STORAGE_CORRUPT, LOG_CORRUPT.
 
     """
     require(settings)
     folder = settings.home.absolute()
     settings = settings.model_copy(update={"home": folder})
     origin = _origin(folder)
-    secret = passphrase or passphrase_of(settings, prompt)
-    keyring = Keyring.open(folder / KEYRING_FILE, secret)
+    keyring = Keyring.open(folder / KEYRING_FILE, chosen_sealer(settings, passphrase, prompt))
     key, cipher = _log_keys(keyring)
     store = Store.open(folder / STORE_FILE, key, origin, cipher)
     try:
@@ -203,9 +205,9 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def _build(aside: Path, folder: Path, passphrase: str) -> InitReport:
+def _build(aside: Path, folder: Path, sealer: Sealer) -> InitReport:
     origin = f"data-sandbox/{secrets.token_hex(8)}"
-    keyring = Keyring.create(aside / KEYRING_FILE, passphrase)
+    keyring = Keyring.create(aside / KEYRING_FILE, sealer)
     key, cipher = _log_keys(keyring)
     store = Store.create(aside / STORE_FILE, key, origin, cipher)
     try:
@@ -265,7 +267,7 @@ def _tidy(home: Home) -> None:
         facts = {"from": before, "to": after, "datasets": list(home.keyring.datasets())}
         with home.store.write(Event(EventKind.KEYS_ROTATED, operator_of_this_machine(), facts)):
             pass
-    sweep(home.folder, home.catalog.committed_paths)
+    sweep(home.folder, home.catalog.committed_paths, home.catalog.dropped_paths)
 
 
 def _known(home: Home, person: str) -> Person | None:

@@ -77,7 +77,8 @@ def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = N
             version.content,
             request.table,
             policy_digest=version.digest,
-            limits=LoadLimits(max_bad_rows=request.max_bad_rows),
+            mode="append" if request.append else "replace",
+            limits=LoadLimits(max_bad_rows=request.max_bad_rows, accept_drift=request.accept_drift),
             progress=None if steps is None else lambda _, done, total: steps(done, total),
         )
     except SandboxError as refusal:

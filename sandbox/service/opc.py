@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pyarrow as pa
+
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
+from sandbox.ingest.dummy import MOST_ROWS, dummy_rows
 from sandbox.policy.decide import Decision
 from sandbox.policy.published import Published
 from sandbox.policy.types import BudgetBlock, Grant
@@ -23,6 +26,36 @@ def datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]:
     """Every published dataset as its policy declares it; nothing comes from the data."""
     loaded = {(version.dataset, version.table) for version in home.catalog.all_current()}
     return dataset_cards(home.registry.snapshot(), actor.id, loaded)
+
+
+def dummy(home: Home, actor: Actor, dataset: str, table: str, count: int, seed: int = 0) -> pa.Table:
+    """Dummy rows of a table: made from what its policy declares. Free; no data is touched, nothing is logged.
+
+    Args:
+        home: the opened instance; its vault is not opened.
+        actor: whoever may see the datasets.
+        dataset: its name.
+        table: its name.
+        count: rows, 1 to `MOST_ROWS`.
+        seed: the same seed gives the same rows.
+
+    Raises:
+        SandboxError: DATASET_UNKNOWN; ARGUMENT for a count out of range.
+
+    """
+    del actor
+    version = home.registry.snapshot().policies.get(dataset)
+    if version is None or table not in version.content.tables:
+        raise SandboxError(
+            ErrorCode.DATASET_UNKNOWN,
+            "No published policy names this table.",
+            "`sandbox datasets` lists the tables; write dataset.table.",
+        )
+    if not 1 <= count <= MOST_ROWS:
+        raise SandboxError(
+            ErrorCode.ARGUMENT, "The count of dummy rows is out of range.", f"Ask for 1 to {MOST_ROWS}."
+        )
+    return dummy_rows(version.content, table, count, seed)
 
 
 def grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandbox.audit.event import Fact
 from sandbox.identity import Role
+from sandbox.ingest.classify import Classified
 from sandbox.ingest.source import Option
 from sandbox.policy.types import Scalar, Titles
 from sandbox.privacy.loss import Budget
@@ -39,6 +40,8 @@ class LoadRequest:
         options: of the connector, by name; see `sandbox load --help`.
         max_bad_rows: a load with more bad rows is refused; None: more than a tenth of all rows.
         connector: name of the connector; empty: by the location.
+        append: the rows follow those of the current version; else they replace them.
+        accept_drift: the columns of the source may differ from those of the version before.
 
     """
 
@@ -48,6 +51,8 @@ class LoadRequest:
     options: Mapping[str, Option] = field(default_factory=dict)
     max_bad_rows: int | None = None
     connector: str = ""
+    append: bool = False
+    accept_drift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,39 @@ class LoadPlan:
     columns: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...]
     suggestion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRequest:
+    """What a first policy is drafted from.
+
+    Attributes:
+        tables: location of the source of each table.
+        unit: a privacy unit of units.yaml.
+        steward: who publishes it.
+        codelists: folder of public code lists, one `<name>.txt` each.
+        unit_columns: the column that identifies the unit, by table; else the likeliest is taken.
+        options: of the connector, for every source.
+
+    """
+
+    dataset: str
+    tables: Mapping[str, str]
+    unit: str
+    steward: str
+    codelists: Path
+    publisher: str = ""
+    licence: str = ""
+    unit_columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftReport:
+    """The text of a draft, and the evidence by table: true shares, for steward and operator only."""
+
+    text: str
+    evidence: Mapping[str, tuple[Classified, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +187,24 @@ class GrantCard:
     first: date
     last: date
     obligations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysStatus:
+    """The keys of a home, without any key.
+
+    Attributes:
+        sealed_by: `keyring` (a passphrase), or the provider and the name of the key there.
+        master: id of the master key.
+        rotating: whether a rotation was begun and not ended.
+        classes: dataset, key class, and generation of its newest key.
+
+    """
+
+    sealed_by: str
+    master: str
+    rotating: bool
+    classes: tuple[tuple[str, str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a steward does: check a file, publish it, see what is published."""
+"""What a steward does: draft a file, check it, publish it, see what is published."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
+from sandbox.ingest.connect import open_source
+from sandbox.ingest.drafting import draft_table
 from sandbox.policy.diagnostic import Diagnostic
+from sandbox.policy.draft import DraftPolicy, policy_text
 from sandbox.policy.lint import errors_of, lint_path
 from sandbox.policy.registry import Publication
 from sandbox.service.home import Home, today
+from sandbox.service.reports import DraftReport, DraftRequest
 
 
 def lint(path: Path) -> tuple[Diagnostic, ...]:
@@ -41,3 +45,32 @@ def publish(home: Home, actor: Actor, path: Path) -> Publication:
 
     """
     return home.registry.publish(path, actor)
+
+
+def draft(request: DraftRequest) -> DraftReport:
+    """A first policy file, from the heads of its tables' sources. Needs no home; stores and logs nothing.
+
+    Raises:
+        SandboxError: SOURCE_UNREADABLE; ARGUMENT for a location or a column that is not there.
+
+    """
+    tables, evidence = {}, {}
+    lists = {path.stem: _keys(path) for path in sorted(request.codelists.glob("*.txt"))}
+    for name, location in request.tables.items():
+        source = open_source(location, request.options)
+        chosen = request.unit_columns.get(name)
+        if chosen is not None and chosen not in source.columns():
+            raise SandboxError(
+                ErrorCode.ARGUMENT,
+                f"{name} has no column {chosen}.",
+                f"It has: {', '.join(source.columns())}.",
+            )
+        tables[name], evidence[name] = draft_table(source, lists, chosen)
+    said = DraftPolicy(
+        request.dataset, request.publisher, request.licence, request.steward, request.unit, tables
+    )
+    return DraftReport(policy_text(said), evidence)
+
+
+def _keys(path: Path) -> frozenset[str]:
+    return frozenset(path.read_text("utf-8").split("\n")) - {""}

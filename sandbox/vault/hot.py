@@ -137,6 +137,15 @@ class HotStore:
             ) from None
         self._release(tables.values())
 
+    def forget(self, version: str) -> None:
+        """Give the memory of `TableVersion.id` back; a lease that uses it ends first."""
+        with self._one_load:
+            with self._guard:
+                table = self._tables.pop(version, None)
+                if table is not None:
+                    self._replaced.append(table)
+            self._drop_replaced()
+
     def held_bytes(self) -> int:
         """Memory of all hot tables, in bytes. For the operator: it tells how large the data is."""
         with self._guard:

@@ -1,7 +1,7 @@
 """The keyring: a passphrase opens the master key, the master key every other key.
 
-passphrase --scrypt--> sealing key --wraps--> master key (`mk-1`) --wraps--> key-encryption keys, one
-per dataset and key class (`nafld/restricted/1`), and named secrets (32 random bytes, stable for life).
+sealer (by default a passphrase) --> sealing key --wraps--> master key (`mk-1`) --wraps--> key-encryption
+keys, one per dataset and key class (`nafld/restricted/1`), and named secrets (32 random bytes, for life).
 Key-encryption keys wrap the data keys, which lie beside each data file.
 
 Keys live in memory in plain bytes. They are in no repr, message or log, and a keyring cannot be pickled.
@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal, NoReturn, Self
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.durable import replace_file
 from sandbox.vault.lock import locked
-from sandbox.vault.sealed import SALT_BYTES, Stretching, parse_keyring
+from sandbox.vault.sealed import Wrapped, parse_keyring
+from sandbox.vault.sealer import Sealer, sealer_of
 from sandbox.vault.unsealed import Keys, generation, read_keyring, unsealed
 from sandbox.vault.wrap import new_key
 
@@ -57,16 +57,16 @@ class Keyring:
         raise TypeError("a keyring cannot be pickled")
 
     @classmethod
-    def create(cls, path: Path, passphrase: str) -> Self:
-        """A new keyring at `path`, mode 0600.
+    def create(cls, path: Path, sealer: str | Sealer) -> Self:
+        """A new keyring at `path`, mode 0600, sealed by a passphrase or in another way.
 
         Raises:
-            SandboxError: PASSPHRASE_MISSING (empty), HOME_EXISTS (`path` is there), STORAGE_FULL,
-                STORAGE_UNWRITABLE.
+            SandboxError: PASSPHRASE_MISSING (empty), KEY_PROVIDER, HOME_EXISTS (`path` is there),
+                STORAGE_FULL, STORAGE_UNWRITABLE.
 
         """
-        stretching, sealing = _stretched(passphrase)
-        keys = Keys(stretching, sealing, "mk-1", new_key(), {}, {})
+        sealing, sealing_key = sealer_of(sealer).fresh()
+        keys = Keys(sealing, sealing_key, "mk-1", new_key(), {}, {})
         with locked(_lock_of(path), fcntl.LOCK_EX):
             if path.exists() or path.is_symlink():
                 raise SandboxError(
@@ -76,17 +76,17 @@ class Keyring:
             return cls(path, keys, read_keyring(path)[1])
 
     @classmethod
-    def open(cls, path: Path, passphrase: str) -> Self:
+    def open(cls, path: Path, sealer: str | Sealer) -> Self:
         """The keyring at `path`.
 
         Raises:
             SandboxError: KEYRING_MISSING, FILE_MODE (someone else may read it), KEYRING_CORRUPT,
-                PASSPHRASE_WRONG.
+                PASSPHRASE_WRONG, KEY_PROVIDER (sealed otherwise, or the key elsewhere cannot be used).
 
         """
         content, seen = read_keyring(path)
         sealed = parse_keyring(content)
-        return cls(path, unsealed(sealed, sealed.stretching.key(passphrase)), seen)
+        return cls(path, unsealed(sealed, sealer_of(sealer).key(sealed.sealing)), seen)
 
     @property
     def master(self) -> str:
@@ -142,33 +142,47 @@ class Keyring:
         """Datasets that have keys, sorted."""
         return tuple(sorted({name.split("/", 1)[0] for name in self._keys.keys}))
 
+    def classes(self) -> tuple[tuple[str, str, int], ...]:
+        """Dataset, key class and generation of every key-encryption key that wraps new data keys, sorted."""
+        newest: dict[tuple[str, str], int] = {}
+        for name in self._keys.keys:
+            dataset, grade, _ = name.split("/")
+            newest[dataset, grade] = max(newest.get((dataset, grade), 0), generation(name))
+        return tuple(sorted((dataset, grade, number) for (dataset, grade), number in newest.items()))
+
     def rotating(self) -> bool:
         """Whether a rotation was begun and not finished: keys of an earlier generation are still held."""
         return len(self._keys.keys) > len({name.rpartition("/")[0] for name in self._keys.keys})
 
-    def begin_rotation(self, passphrase: str | None = None) -> tuple[str, str]:
+    @property
+    def sealed_by(self) -> str:
+        """What seals the master key: `keyring`, or `aws-kms` or `pkcs11` with the name of the key there."""
+        sealing = self._keys.sealing
+        return f"{sealing.name} {sealing.key}" if isinstance(sealing, Wrapped) else "keyring"
+
+    def begin_rotation(self, sealer: str | Sealer | None = None) -> tuple[str, str]:
         """A new master key and the next generation of every key-encryption key, in one atomic write.
 
         The generations before stay until `end_rotation`, so that data keys can be re-wrapped meanwhile.
 
         Args:
-            passphrase: the new passphrase; None keeps the present one.
+            sealer: seals the keyring from now on; None: what seals it now.
 
         Returns:
             Ids of the master key before and after.
 
         Raises:
-            SandboxError: as `secret`, and PASSPHRASE_MISSING (empty).
+            SandboxError: as `secret`, PASSPHRASE_MISSING (empty), KEY_PROVIDER.
 
         """
-        stretched = None if passphrase is None else _stretched(passphrase)
+        fresh = None if sealer is None else sealer_of(sealer).fresh()
         with self._changing():
             old = self._keys
-            stretching, sealing = stretched or (old.stretching, old.sealing)
+            sealing, sealing_key = fresh or (old.sealing, old.sealing_key)
             newest = {old.latest(*name.split("/")[:2]) for name in old.keys}
-            fresh = {_successor(name): new_key() for name in newest if name is not None}
+            next_keys = {_successor(name): new_key() for name in newest if name is not None}
             master = f"mk-{int(old.master.removeprefix('mk-')) + 1}"
-            self._write(Keys(stretching, sealing, master, new_key(), {**old.keys, **fresh}, old.secrets))
+            self._write(Keys(sealing, sealing_key, master, new_key(), {**old.keys, **next_keys}, old.secrets))
             return old.master, master
 
     def end_rotation(self) -> None:
@@ -194,13 +208,13 @@ class Keyring:
             if seen == self._seen:
                 return
             sealed = parse_keyring(content)
-            if sealed.stretching != self._keys.stretching:
+            if sealed.sealing != self._keys.sealing:
                 raise SandboxError(
                     ErrorCode.KEYS_ROTATED,
-                    "The keyring got a new passphrase while this process ran.",
-                    "Start it again with the new passphrase.",
+                    "The keyring got a new passphrase while this process ran, or something else seals it.",
+                    "Start it again with what opens the keyring now.",
                 )
-            self._keys = unsealed(sealed, self._keys.sealing)
+            self._keys = unsealed(sealed, self._keys.sealing_key)
             self._seen = seen
 
     @contextmanager
@@ -213,15 +227,6 @@ class Keyring:
         replace_file(self._path, keys.sealed().to_bytes())
         self._keys = keys
         self._seen = read_keyring(self._path)[1]
-
-
-def _stretched(passphrase: str) -> tuple[Stretching, bytes]:
-    if not passphrase:
-        raise SandboxError(
-            ErrorCode.PASSPHRASE_MISSING, "A passphrase cannot be empty.", "Choose one that nobody can guess."
-        )
-    stretching = Stretching(salt=token_hex(SALT_BYTES))
-    return stretching, stretching.key(passphrase)
 
 
 def _successor(name: str) -> str:

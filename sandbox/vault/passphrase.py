@@ -28,31 +28,37 @@ def passphrase_of(settings: Settings, prompt: Callable[[], str] | None = None) -
     if settings.passphrase is not None and settings.passphrase.get_secret_value():
         return settings.passphrase.get_secret_value()
     if settings.passphrase_file is not None:
-        return _from_file(settings.passphrase_file)
+        return secret_in(settings.passphrase_file, "passphrase file")
     if prompt is not None and (typed := prompt()):
         return typed
     raise _missing("The keyring needs its passphrase.")
 
 
-def _from_file(path: Path) -> str:
+def secret_in(path: Path, what: str) -> str:
+    """The secret in a file of the operator's, without its last line break.
+
+    Raises:
+        SandboxError: PASSPHRASE_MISSING, FILE_MODE.
+
+    """
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(LONGEST_BYTES + 1)
     except OSError:
-        raise _missing(f"The passphrase file {path} cannot be read.") from None
+        raise _missing(f"The {what} {path} cannot be read.") from None
     if mode not in MODES:
         raise SandboxError(
             ErrorCode.FILE_MODE,
-            f"The passphrase file {path} has mode {mode:04o}: others than its owner may read or run it.",
+            f"The {what} {path} has mode {mode:04o}: others than its owner may read or run it.",
             f"chmod 600 {path}",
         )
     try:
         passphrase = text.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise _missing(f"The passphrase file {path} is not UTF-8 text.") from None
+        raise _missing(f"The {what} {path} is not UTF-8 text.") from None
     if not passphrase or len(text) > LONGEST_BYTES:
-        raise _missing(f"The passphrase file {path} is empty or longer than {LONGEST_BYTES} bytes.")
+        raise _missing(f"The {what} {path} is empty or longer than {LONGEST_BYTES} bytes.")
     return passphrase
 
 

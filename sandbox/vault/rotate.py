@@ -24,6 +24,7 @@ from sandbox.vault.encrypted_file import MATERIAL_PREFIX, MATERIAL_SUFFIX
 from sandbox.vault.folders import version_folders
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.lock import alone
+from sandbox.vault.sealer import Sealer
 from sandbox.vault.wrap import UnwrapError, unwrap, wrap
 
 
@@ -36,23 +37,24 @@ class Rotation:
     datasets: tuple[str, ...]
 
 
-def rotate_keys(home: Path, keyring: Keyring, passphrase: str | None = None) -> Rotation:
+def rotate_keys(home: Path, keyring: Keyring, sealer: str | Sealer | None = None) -> Rotation:
     """New master key, new key-encryption keys, and data keys wrapped by them.
 
     Args:
         home: folder of the instance.
         keyring: open keyring.
-        passphrase: the new one; None keeps the present one.
+        sealer: a new passphrase, or something else that seals the keyring from now on; None: as now.
 
     Raises:
         SandboxError: SERVICE_BUSY (a load or a rotation runs), STORAGE_CORRUPT (names the file; found
-            before anything is changed), STORAGE_FULL, STORAGE_UNWRITABLE, PASSPHRASE_MISSING, KEYS_ROTATED.
+            before anything is changed), STORAGE_FULL, STORAGE_UNWRITABLE, PASSPHRASE_MISSING, KEY_PROVIDER,
+            KEYS_ROTATED.
 
     """
     with alone(home):
         for path in _materials(home):
             _rewrapped(home, path, keyring)
-        before, after = keyring.begin_rotation(passphrase)
+        before, after = keyring.begin_rotation(sealer)
         _end(home, keyring)
     return Rotation(before, after, keyring.datasets())
 

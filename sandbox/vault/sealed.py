@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -45,13 +45,27 @@ class Stretching(BaseModel):
         return kdf.derive(unicodedata.normalize("NFC", passphrase).encode("utf-8", "surrogatepass"))
 
 
+class Wrapped(BaseModel):
+    """A sealing key that a key elsewhere wrapped: the provider, the key's name there, and base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["aws-kms", "pkcs11"]
+    key: Annotated[str, Field(min_length=1, max_length=2048)]
+    sealed: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{16,8192}={0,2}$")]
+
+
+Sealing: TypeAlias = Annotated[Stretching | Wrapped, Field(discriminator="name")]
+"""How the key that seals the master key is come by."""
+
+
 class SealedKeyring(BaseModel):
     """Content of `keyring.json`. Every value of `keys` and `secrets` is wrapped by the master key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["sandbox-keyring/1"] = FORMAT
-    stretching: Stretching
+    sealing: Sealing
     master: Annotated[str, Field(pattern=r"^mk-[1-9][0-9]*$")]
     sealed_master: str
     keys: dict[str, str]

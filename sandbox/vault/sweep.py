@@ -1,4 +1,4 @@
-"""Clearing away what a dead load left: folders that no committed version names."""
+"""Clearing away what a dead load left, or a dead drop: folders that no held version names."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.durable import flush_folder
 from sandbox.vault.folders import MARK, remove_version_folder, version_folders
 from sandbox.vault.lock import alone
+from sandbox.vault.whole import destroy
 
 
-def sweep(home: Path, committed: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+def sweep(
+    home: Path,
+    committed: Callable[[], Iterable[str]],
+    dropped: Callable[[], Iterable[str]] = tuple,
+) -> tuple[str, ...]:
     """Remove the version folders of loads that died before their commit; call it when a home is opened.
 
-    Only folders that still bear the mark of an unfinished load, or are empty, are removed. While a load
-    or a rotation runs nothing is done.
+    Only folders that still bear the mark of an unfinished load, are empty, or belong to a version that the
+    catalog calls dropped, are removed. While a load or a rotation runs nothing is done.
 
     Args:
         home: folder of the instance.
         committed: gives `StoredFile.path` of every file of every version in the catalog; asked only when
             no load can commit any more.
+        dropped: gives the same of every dropped version.
 
     Returns:
         The removed folders, relative to the home.
@@ -28,7 +34,8 @@ def sweep(home: Path, committed: Callable[[], Iterable[str]]) -> tuple[str, ...]
     """
     try:
         with alone(home):
-            return _swept(home, {str(Path(path).parent) for path in committed()})
+            gone = destroy(home, dropped())
+            return gone + _swept(home, {str(Path(path).parent) for path in committed()})
     except SandboxError as error:
         if error.code is ErrorCode.SERVICE_BUSY:
             return ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.vault.sealed import SealedKeyring, Stretching, keyring_corrupt
+from sandbox.vault.sealed import SealedKeyring, Sealing, Stretching, keyring_corrupt
 from sandbox.vault.wrap import KEY_BYTES, UnwrapError, unwrap, wrap
 
 LONGEST_BYTES = 64 * 1024 * 1024
@@ -18,8 +18,8 @@ LONGEST_BYTES = 64 * 1024 * 1024
 class Keys:
     """An opened keyring. Replaced as a whole, so that readers need no lock."""
 
-    stretching: Stretching
-    sealing: bytes = field(repr=False)
+    sealing: Sealing
+    sealing_key: bytes = field(repr=False)
     master: str
     master_key: bytes = field(repr=False)
     keys: dict[str, bytes] = field(repr=False)
@@ -28,9 +28,9 @@ class Keys:
     def sealed(self) -> SealedKeyring:
         """The form that lies on disk, freshly wrapped."""
         return SealedKeyring(
-            stretching=self.stretching,
+            sealing=self.sealing,
             master=self.master,
-            sealed_master=wrap(self.sealing, self.master_key, self.master),
+            sealed_master=wrap(self.sealing_key, self.master_key, self.master),
             keys={name: wrap(self.master_key, key, name) for name, key in self.keys.items()},
             secrets={
                 name: wrap(self.master_key, key, f"secret/{name}") for name, key in self.secrets.items()
@@ -48,17 +48,19 @@ def generation(identifier: str) -> int:
     return int(identifier.rpartition("/")[2])
 
 
-def unsealed(sealed: SealedKeyring, sealing: bytes) -> Keys:
+def unsealed(sealed: SealedKeyring, sealing_key: bytes) -> Keys:
     """Every key of `sealed`.
 
     Raises:
-        SandboxError: PASSPHRASE_WRONG when `sealing` does not open the master key, KEYRING_CORRUPT when
+        SandboxError: PASSPHRASE_WRONG when `sealing_key` does not open the master key, KEYRING_CORRUPT when
             the master key does not open the rest.
 
     """
     try:
-        master = unwrap(sealing, sealed.sealed_master, sealed.master)
+        master = unwrap(sealing_key, sealed.sealed_master, sealed.master)
     except UnwrapError:
+        if not isinstance(sealed.sealing, Stretching):
+            raise keyring_corrupt() from None
         raise SandboxError(
             ErrorCode.PASSPHRASE_WRONG,
             "The passphrase does not open the keyring.",
@@ -73,7 +75,7 @@ def unsealed(sealed: SealedKeyring, sealing: bytes) -> Keys:
         raise keyring_corrupt() from None
     if any(len(key) != KEY_BYTES for key in (master, *keys.values(), *secrets.values())):
         raise keyring_corrupt()
-    return Keys(sealed.stretching, sealing, sealed.master, master, keys, secrets)
+    return Keys(sealed.sealing, sealing_key, sealed.master, master, keys, secrets)
 
 
 def read_keyring(path: Path) -> tuple[bytes, tuple[int, ...]]:

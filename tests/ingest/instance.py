@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import pyarrow as pa
@@ -40,7 +40,7 @@ class Instance:
     @classmethod
     def create(cls, home: Path) -> Instance:
         home.mkdir(mode=0o700, parents=True)
-        with mock.patch("sandbox.vault.keyring.Stretching", partial(Stretching, n=2**15, r=8, p=1)):
+        with mock.patch("sandbox.vault.sealer.Stretching", partial(Stretching, n=2**15, r=8, p=1)):
             keyring = Keyring.create(home / KEYRING_FILE, PASSPHRASE)
         return cls(home, keyring, Store.create(home / "store.sqlite", KEY, ORIGIN, bytes(32)))
 
@@ -58,6 +58,8 @@ class Instance:
         memory: int = 128 << 20,
         max_bad_rows: int | None = None,
         progress: Progress | None = None,
+        mode: Literal["replace", "append"] = "replace",
+        accept_drift: bool = False,
         **options: Any,
     ) -> LoadReport:
         return load_table(
@@ -69,7 +71,8 @@ class Instance:
             policy,
             table,
             policy_digest=DIGEST,
-            limits=LoadLimits(memory, max_bad_rows),
+            mode=mode,
+            limits=LoadLimits(memory, max_bad_rows, accept_drift),
             progress=progress,
         )
 

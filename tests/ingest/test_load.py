@@ -88,6 +88,8 @@ def test_the_event_counts_nothing(it, put):
         "version": 1,
         "files": [{"path": file.path, "sha256": file.digest} for file in report.version.files],
         "policy": DIGEST,
+        "mode": "replace",
+        "base": None,
     }
 
 

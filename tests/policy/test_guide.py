@@ -23,7 +23,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "policy-guide.md").read_text(encod
 HEADINGS = {
     types.Policy: "Policy", types.Titles: "Title", types.PrivacyBlock: "Privacy", types.BudgetBlock: "Budget",
     types.TablePolicy: "Table", types.UnitBlock: "Unit", types.Through: "Foreign key",
-    types.Bounds: "Contribution bounds", types.ColumnPolicy: "Column", types.Mask: "Mask",
+    types.Checks: "Checks", types.Bounds: "Contribution bounds", types.ColumnPolicy: "Column", types.Mask: "Mask",
     types.RowRule: "Row rule", types.Grant: "Grant", types.Window: "Window", types.Compute: "Compute",
     types.Units: "Units", types.PrivacyUnit: "Privacy unit", types.People: "People", types.PersonBlock: "Person",
 }  # fmt: skip

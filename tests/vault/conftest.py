@@ -13,7 +13,7 @@ from tests.vault.support import keyring
 @pytest.fixture(autouse=True)
 def _least_stretching(monkeypatch: pytest.MonkeyPatch) -> None:
     """New keyrings ask for the least work that is still accepted."""
-    monkeypatch.setattr("sandbox.vault.keyring.Stretching", partial(Stretching, n=2**15, r=8, p=1))
+    monkeypatch.setattr("sandbox.vault.sealer.Stretching", partial(Stretching, n=2**15, r=8, p=1))
 
 
 @pytest.fixture

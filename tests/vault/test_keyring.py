@@ -47,7 +47,7 @@ def test_keys_survive_reopening_and_are_all_different(home: Path, keys: Keyring)
 def test_file_is_private_and_holds_no_key(home: Path, keys: Keyring) -> None:
     path = home / KEYRING_FILE
     held = [keys.secret("rank"), keys.key_encryption_key("nafld", "open").key]
-    held += [keys._keys.master_key, keys._keys.sealing]
+    held += [keys._keys.master_key, keys._keys.sealing_key]
     content = path.read_bytes()
     assert path.stat().st_mode & 0o777 == 0o600
     for key in held:
@@ -143,12 +143,12 @@ def test_altered_with_a_right_checksum_is_still_noticed(home: Path, keys: Keyrin
     ):
         path.write_bytes(altered(sealed, **changes))
         assert refused(path) is ErrorCode.KEYRING_CORRUPT
-    weaker = sealed.stretching.model_copy(update={"n": 2**16})
-    path.write_bytes(altered(sealed, stretching=weaker))
+    weaker = sealed.sealing.model_copy(update={"n": 2**16})
+    path.write_bytes(altered(sealed, sealing=weaker))
     assert refused(path) is ErrorCode.PASSPHRASE_WRONG
     for n in (2, 2**30):
         content = json.loads(sealed.to_bytes())
-        content["stretching"]["n"] = n
+        content["sealing"]["n"] = n
         path.write_bytes(json.dumps(content).encode())
         assert refused(path) is ErrorCode.KEYRING_CORRUPT
 
