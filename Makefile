@@ -14,10 +14,10 @@ WORKERS ?= auto
 export TMPDIR := $(CURDIR)/.tmp
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo hub test check format bench lock clean
+.PHONY: help setup demo hub test test-slow check format bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: $(STAMP) $(PROXY) ## make .venv and install the locked dependencies into it
 	@:
@@ -47,6 +47,10 @@ test: setup ## all tests
 	@.ci/programs
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q
+
+test-slow: setup ## the long tests: hundreds of killed loads (many minutes)
+	@mkdir -p "$$TMPDIR"
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m long
 
 check: setup ## style, types and the import contract
 	@$(BIN)/ruff check .

@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     # privacy
     BUDGET_EXCEEDED = "budget-exceeded"
     EPSILON_INVALID = "epsilon-invalid"
+    LEDGER_RESTORED = "ledger-restored"
     DELTA_NEEDED = "delta-needed"
     # running
     QUESTION_FAILED = "question-failed"

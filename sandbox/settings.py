@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     key_provider: Literal["keyring", "aws-kms", "pkcs11"] = Field(
         "keyring", description="What seals the keyring: a passphrase, or a key in AWS KMS or a PKCS#11 token."
     )
+    key_classes: Literal["all", "open"] = Field(
+        "all", description="Key classes that this process holds: all, or only that of columns graded open."
+    )
     aws_kms_key: str | None = Field(None, description="Id, ARN or alias of the key in AWS KMS.")
     aws_kms_endpoint: str | None = Field(None, description="URL of a service compatible with AWS KMS.")
     aws_kms_region: str | None = Field(None, description="Region of AWS KMS; else boto3's usual.")

@@ -62,6 +62,7 @@ STATUS: Mapping[ErrorCode, int] = {
     ErrorCode.ROLE_REFUSED: 403,
     ErrorCode.BUDGET_EXCEEDED: 403,
     ErrorCode.EPSILON_INVALID: 422,
+    ErrorCode.LEDGER_RESTORED: 503,
     ErrorCode.DELTA_NEEDED: 422,
     ErrorCode.QUESTION_FAILED: 500,
     ErrorCode.HOME_MISSING: 500,

@@ -25,6 +25,9 @@ class EventKind(StrEnum):
     """Kinds of event."""
 
     HOME_CREATED = "home.created"
+    HOME_BACKED_UP = "home.backed-up"
+    HOME_RESTORED = "home.restored"
+    LEDGER_ACCEPTED = "ledger.accepted"
     DATASET_LOADED = "dataset.loaded"
     LOAD_REFUSED = "dataset.load-refused"
     DATASET_ROLLED_BACK = "dataset.rolled-back"
@@ -54,6 +57,9 @@ class EventKind(StrEnum):
 
 FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.HOME_CREATED: frozenset({"format", "log_key"}),
+    EventKind.HOME_BACKED_UP: frozenset(),
+    EventKind.HOME_RESTORED: frozenset({"size"}),
+    EventKind.LEDGER_ACCEPTED: frozenset({"size", "until", "stated"}),
     EventKind.DATASET_LOADED: frozenset({"dataset", "table", "version", "files", "policy", "mode", "base"}),
     EventKind.LOAD_REFUSED: frozenset({"dataset", "table", "code"}),
     EventKind.DATASET_ROLLED_BACK: frozenset({"dataset", "table", "version", "from"}),

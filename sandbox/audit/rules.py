@@ -26,6 +26,9 @@ from typing import Any
 KINDS = frozenset(
     {
         "home.created",
+        "home.backed-up",
+        "home.restored",
+        "ledger.accepted",
         "dataset.loaded",
         "dataset.load-refused",
         "dataset.rolled-back",

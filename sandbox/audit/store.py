@@ -6,6 +6,7 @@ Rules
 - A connection that reads cannot write (`query_only`).
 - A commit returns after the data is on the disk (WAL, `synchronous=FULL`).
 - Threads share a `Store`; each process opens its own.
+- An older copy of the file is refused: see `high_water.py`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sandbox.audit.database import BUSY_SECONDS, WRITES, busy, engine_of, file_of, translated
 from sandbox.audit.entries import Wanted, page
 from sandbox.audit.event import Event
+from sandbox.audit.high_water import HighWater
 from sandbox.audit.leaf import Entry
 from sandbox.audit.log import Appended, Log
 from sandbox.audit.note import VerifierKey
@@ -59,9 +62,10 @@ class Transaction:
 class Store:
     """The open store. `create` makes a new one, `open` opens one that exists."""
 
-    def __init__(self, engine: sa.Engine, log: Log) -> None:
+    def __init__(self, engine: sa.Engine, log: Log, high_water: HighWater) -> None:
         self._engine = engine
         self._log = log
+        self._high_water = high_water
         self._writing = threading.Lock()
         self._writer: int | None = None
         self._process = os.getpid()
@@ -95,11 +99,12 @@ class Store:
             ) from None
         except OSError as error:
             raise _unwritable(path, error) from None
-        store = cls(engine_of(path), log)
+        store = cls(engine_of(path), log, HighWater(path, secret_key))
         try:
             with store._begin() as connection:
                 metadata.create_all(connection)
                 log.start(connection)
+            store._high_water.start()
         except BaseException:
             store.close()
             for suffix in ("", "-wal", "-shm"):
@@ -124,10 +129,11 @@ class Store:
                 ErrorCode.HOME_MISSING, f"There is no store at {path}.", "Make a home with `sandbox init`."
             )
         log = Log(log_key, origin, _checked(secret_key))
-        store = cls(engine_of(path), log)
+        store = cls(engine_of(path), log, HighWater(path, secret_key))
         try:
             with store._begin() as connection:
-                log.check(connection)
+                now, _ = log.check(connection)
+                store._high_water.check(now.size)
                 metadata.create_all(connection)
         except BaseException:
             store.close()
@@ -147,6 +153,7 @@ class Store:
             transaction = Transaction(connection, self._log.append(connection, event))
             yield transaction
         transaction._committed = True
+        self._high_water.note(transaction.leaf + 1)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -159,6 +166,17 @@ class Store:
         self._same_process()
         with translated(writing=False), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def leaves(self, count: int) -> Iterator[bytes]:
+        """The first `count` leaves of the log, streamed."""
+        for entry in islice(self.entries(), count):
+            yield entry.leaf
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def receipt(self, index: int) -> Mapping[str, Any]:
         """The receipt of the entry at `index` under the newest checkpoint.
@@ -224,6 +242,31 @@ class Store:
         """
         with self.read() as connection:
             return self._log.disclose(connection, index)
+
+    def copy_to(self, path: Path) -> int:
+        """A copy of the store as it is at one moment, with its mark; gives the log's size. Others go on.
+
+        Args:
+            path: a file that does not exist yet.
+
+        Raises:
+            SandboxError: STORAGE_FULL, STORAGE_CORRUPT, SERVICE_BUSY.
+
+        """
+        self._same_process()
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with (
+            translated(writing=True),
+            self._engine.connect() as connection,
+            closing(sqlite3.connect(path)) as copy,
+        ):
+            _driver(connection).backup(copy)
+        mark = HighWater(path, self._log.secret_key)
+        with Store(engine_of(path), self._log, mark) as made, made.read() as connection:
+            size = self._log.check(connection)[0].size
+        mark.start()
+        mark.note(size)
+        return size
 
     @property
     def log(self) -> Log:

@@ -49,8 +49,8 @@ class TableVersion:
 
     Attributes:
         source: where the rows came from, as a URI without secrets; for an append, the newest part of them.
-        source_digest: digest of the source, where its connector knows one. It would confirm a guess of
-            the whole source, so it is kept where the counts are.
+        source_digest: the connector's digest of the source, else one of the records as they were read. It
+            would confirm a guess of the whole source, so it is kept where the counts are.
         source_columns: every column that the source had, stored or not.
         licence: as the policy said when this was loaded.
         mode: `replace`: these are the rows of the source; `append`: they follow the rows of `base`.

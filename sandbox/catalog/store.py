@@ -173,6 +173,12 @@ class Catalog:
             for version in self.history(dataset, table)
         )
 
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Dataset and table of everything that was ever loaded."""
+        query = sa.select(versions.c.dataset, versions.c.table).distinct()
+        with self._store.read() as connection:
+            return tuple((dataset, table) for dataset, table in connection.execute(query))
+
     def held(self) -> tuple[TableVersion, ...]:
         """Every version whose rows should be there, of every table."""
         return self._select(~_is_dropped())

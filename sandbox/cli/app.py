@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.cli import audit, datasets, dummy, govern, operate, question, secrets, session, terminal
+from sandbox.cli import audit, backup, datasets, dummy, govern, operate, question, secrets, session, terminal
 from sandbox.errors import SandboxError
 
 FAILED = 1
@@ -53,6 +53,7 @@ dummy.register(app)
 question.register(app)
 govern.register(app)
 audit.register(app)
+backup.register(app)
 
 
 def run() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
         cls=ShowByDefault, help="List datasets; the versions of a table: history, diff, rollback, drop."
     )
     group.command(SHOW)(show)
+    group.command("describe")(describe)
     group.command("history")(history)
     group.command("diff")(diff)
     group.command("rollback")(rollback)
@@ -74,6 +76,27 @@ def show(
         terminal.say("No dataset has a published policy yet.")
     for card in cards:
         show_dataset(card)
+
+
+def describe(
+    form: Annotated[str, typer.Argument(help="dcat (all datasets), croissant, or page (a data dictionary).")],
+    name: Annotated[str, typer.Argument(help="The dataset, for croissant and page.")] = "",
+    *,
+    output: Annotated[Path, typer.Option(help="A folder for the files.", show_default=False)],
+    url: Annotated[str, typer.Option(help="Where the service answers.")] = "http://127.0.0.1:8765",
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
+) -> None:
+    """Write what policies declare: for catalogues (DCAT-AP 3), for tools (Croissant), or as pages."""
+    from sandbox.service import opc  # noqa: PLC0415
+
+    with session.opened(home, passphrase_file) as instance:
+        files = opc.describe(instance, session.actor(instance, person), name, form, url)
+    targets = {session.inside(output, file): content for file, content in files.items()}
+    for target, content in targets.items():
+        session.write_new(target, content)
+        terminal.say(f"Wrote {target}")
 
 
 def history(

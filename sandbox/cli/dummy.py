@@ -55,8 +55,7 @@ def dummy(
         if output is None:
             _write(content, form)
         else:
-            output.mkdir(parents=True, exist_ok=True)
-            file = output / f"{table}.{form.value}"
+            file = session.inside(output, f"{table}.{form.value}")
             file.write_bytes(_bytes(content, form))
             terminal.say(f"{file}: {content.num_rows} dummy rows")
 

@@ -210,6 +210,9 @@ def _write_answer(answer: Answer, form: Format, output: Path | None) -> None:
             _emit(documents.answer_arrow(answer), output)
         case Format.CSV:
             _emit(documents.answer_csv(answer), output)
+            # CSV has no place for it.
+            for source in answer.attribution:
+                terminal.stderr().print(f"Source: {source}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_estimate(estimate: Estimate, form: Format, output: Path | None) -> None:

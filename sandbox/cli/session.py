@@ -111,6 +111,23 @@ def prompt(what: str, *, new: bool = False) -> Callable[[], str]:
     return ask
 
 
+def inside(folder: Path, name: str) -> Path:
+    """A file of this name in `folder`, which is made; names of tables may hold what a path would obey.
+
+    Raises:
+        SandboxError: ARGUMENT.
+
+    """
+    if name in {"", ".", ".."} or Path(name).name != name or "\0" in name:
+        raise SandboxError(
+            ErrorCode.ARGUMENT,
+            f"{name!r} cannot be the name of a file.",
+            "Ask for one table without --output.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
 def write_new(target: Path, content: bytes) -> None:
     """Write a file that is not there yet.
 

@@ -126,7 +126,7 @@ def load_table(
             policy_digest=policy_digest,
             loaded_at=datetime.now(UTC),
             source=source.describe().uri,
-            source_digest=source.describe().digest,
+            source_digest=reading.digest,
             source_columns=tuple(found),
             licence=policy.licence,
             mode=mode,

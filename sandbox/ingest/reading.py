@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -60,11 +61,19 @@ class Reading:
         self.stop = threading.Event()
         self._good = 0
         self._stored = 0
+        # A connector that knows its source's digest need not be hashed again.
+        self._known_digest = source.describe().digest
+        self._hash = hashlib.sha256()
 
     @property
     def schema(self) -> pa.Schema:
         """Of the checked rows, without unit and rank."""
         return self._validator.schema
+
+    @property
+    def digest(self) -> str | None:
+        """Digest of the source: the connector's, else of the records as they were read, once all were."""
+        return self._source.describe().digest or f"records-sha256:{self._hash.hexdigest()}"
 
     def rounded(self) -> Mapping[str, int]:
         """Decimals that were rounded, by column."""
@@ -99,6 +108,8 @@ class Reading:
         for raw in self._source.batches(self._columns):
             if not self.types:
                 self.types = {field.name: str(field.type) for field in raw.rows.schema}
+            if self._known_digest is None:
+                self._hash.update(raw.rows.serialize())
             yield self._checks.check(self._validator.check(raw))
 
     def _check_most_bad(self) -> None:

@@ -21,7 +21,7 @@ from sandbox.audit.event import Event
 from sandbox.audit.store import Store, metadata
 from sandbox.privacy.accountant import Odometer, within
 from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, WIDE, Account, Loss
-from sandbox.privacy.refusal import budget_exceeded
+from sandbox.privacy.refusal import budget_exceeded, ledger_restored
 
 Outcome: TypeAlias = Literal["answered", "failed"]
 
@@ -52,6 +52,24 @@ charged_table = sa.Table(
     sa.Column("account", sa.String, sa.ForeignKey(accounts_table.c.id), primary_key=True),
     sqlite_with_rowid=False,
 )
+
+
+frozen_table = sa.Table(
+    "privacy_frozen",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True),
+    sa.Column("size", sa.Integer, nullable=False),
+)
+"""One line while the ledger is frozen: how many entries the log of the backup had."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastCharge:
+    """A charge that a log shows and this ledger has lost."""
+
+    question: str
+    accounts: tuple[str, ...]
+    loss: Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +111,8 @@ class Ledger:
         An account named twice is charged once and keeps to both limits.
 
         Raises:
-            SandboxError: BUDGET_EXCEEDED, naming the first account without room. Nothing was charged
-                or logged then. Whatever `Store.write` raises.
+            SandboxError: BUDGET_EXCEEDED, naming the first account without room; LEDGER_RESTORED while the
+                ledger is frozen. Nothing was charged or logged then. Whatever `Store.write` raises.
             ValueError: no account at all, or a question that was reserved before.
 
         """
@@ -102,6 +120,8 @@ class Ledger:
             raise ValueError("a loss without an account would be free")
         with self._store.write(event) as transaction:
             connection = transaction.connection
+            if _frozen(connection) is not None:
+                raise ledger_restored()
             if _charge(connection, question) is not None:
                 raise ValueError(f"question {question} was reserved before")
             spent: dict[str, Odometer] = {}
@@ -153,6 +173,41 @@ class Ledger:
             leaf = transaction.leaf
         return Settlement(question, outcome, leaf)
 
+    def freeze(self, size: int, event: Event) -> None:
+        """Charge nothing more, as what was spent after entry `size` of the log may be lost; log `event`."""
+        with self._store.write(event) as transaction:
+            transaction.connection.execute(frozen_table.delete())
+            transaction.connection.execute(frozen_table.insert().values(id=1, size=size))
+
+    def frozen(self) -> int | None:
+        """How many entries the log had in the backup from which a frozen ledger came; None when it is not."""
+        with self._store.read() as connection:
+            return _frozen(connection)
+
+    def thaw(self, charges: Sequence[PastCharge], event: Event) -> None:
+        """Take lost charges over, whatever the limits say, and charge again; log `event`."""
+        with self._store.write(event) as transaction:
+            connection = transaction.connection
+            for lost in charges:
+                if _charge(connection, lost.question) is not None:
+                    continue
+                steps = _in_steps(Odometer().after(lost.loss))
+                connection.execute(
+                    charges_table.insert().values(
+                        question=lost.question, leaf=transaction.leaf, outcome="failed", **steps
+                    )
+                )
+                for identity in lost.accounts:
+                    row = connection.execute(
+                        sa.select(accounts_table).where(accounts_table.c.id == identity)
+                    ).one_or_none()
+                    before = Odometer() if row is None else Odometer(*_amounts(row))
+                    _write(connection, identity, before.after(lost.loss))
+                    connection.execute(
+                        charged_table.insert().values(question=lost.question, account=identity)
+                    )
+            connection.execute(frozen_table.delete())
+
     def state(self, account: Account) -> Odometer:
         """What `account` has spent."""
         with self._store.read() as connection:
@@ -184,6 +239,10 @@ class Ledger:
             Intent(question, tuple(names), Loss(*_amounts(first[question])), first[question].leaf)
             for question, names in accounts.items()
         )
+
+
+def _frozen(connection: sa.Connection) -> int | None:
+    return connection.scalar(sa.select(frozen_table.c.size))
 
 
 def _charge(connection: sa.Connection, question: str) -> sa.Row[tuple[str]] | None:

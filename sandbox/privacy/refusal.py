@@ -55,3 +55,12 @@ def _up(value: Decimal) -> str:
 
 def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
+
+
+def ledger_restored() -> SandboxError:
+    """The ledger came back from a backup, and nobody has accepted it yet."""
+    return SandboxError(
+        ErrorCode.LEDGER_RESTORED,
+        "This home was restored from a backup: what was spent since is not known, so nothing is paid.",
+        "A steward accepts the ledger: sandbox accept-ledger --log FOLDER, with the newest exported log.",
+    )

@@ -5,7 +5,7 @@ This is one of the few doors to plaintext. Only SQL generated from rewritten tre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -67,6 +67,25 @@ def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
             )
         versions[name] = version
     return Located(versions, {n: frozenset(c) for n, c in needs.items()})
+
+
+def check_classes(located: Located, grades: Collection[str]) -> None:
+    """That the engine holds the key class of every column, which policies declare.
+
+    Raises:
+        SandboxError: KEY_REFUSED, before anything is charged.
+
+    """
+    for name, version in located.versions.items():
+        classes = {column.name: column.grade for column in version.columns}
+        # A question that needs no column reads the cheapest one.
+        wanted = located.columns[name] or {min(classes, key=lambda one: classes[one] not in grades)}
+        if any(classes[column] not in grades for column in wanted):
+            raise SandboxError(
+                ErrorCode.KEY_REFUSED,
+                f"{name} has columns in this question whose class of keys this engine does not hold.",
+                "Ask where all classes are held; questions on columns graded open are answered here.",
+            )
 
 
 def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: float) -> Executed:

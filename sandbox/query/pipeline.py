@@ -28,7 +28,7 @@ from sandbox.query.analyze import analyze
 from sandbox.query.answer import Answer, Estimate
 from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
-from sandbox.query.execute import Executed, Located, execute, locate
+from sandbox.query.execute import Executed, Located, check_classes, execute, locate
 from sandbox.query.inflight import alone
 from sandbox.query.noise import Noised, noise
 from sandbox.query.notes import first_note, second_note
@@ -128,7 +128,7 @@ def ask(question: Question, context: Context) -> Answer:
     priced = price(rewritten, question.epsilon, context.ledger)
     rehearse(rewritten, context.settings.question_seconds)
     if priced is None:
-        return _open(question, context, rewritten, locate(rewritten, context.catalog))
+        return _open(question, context, rewritten, _located(rewritten, context))
     return _answer(question, context, priced)[0]
 
 
@@ -150,7 +150,7 @@ def _within(question: Question, given: Given, context: Context, rewritten: Rewri
 
 def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answer, Decimal]:
     """The answer at this price, stored or new, and the epsilon that it was paid with."""
-    located = locate(priced.rewritten, context.catalog)
+    located = _located(priced.rewritten, context)
     key = stored.key_of(priced, located.versions)
     with alone(key):
         known = stored.find(context.store, key, priced.epsilon)
@@ -206,3 +206,9 @@ def _repeat(question: Question, context: Context, priced: Priced, known: stored.
     processed = split(known.table, analyzed.authorized.resolved.output)
     receipt = context.store.receipt(leaf)
     return present.answer(known.question, analyzed, priced, processed, context.ledger, receipt, known)
+
+
+def _located(rewritten: Rewritten, context: Context) -> Located:
+    located = locate(rewritten, context.catalog)
+    check_classes(located, context.hot.grades)
+    return located

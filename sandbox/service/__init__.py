@@ -15,6 +15,7 @@ a command loads only what it needs. What they take and give back is in `sandbox.
 
 `opc`
 - `datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]`
+- `describe(home: Home, actor: Actor, dataset: str, form: str, url: str) -> Mapping[str, bytes]`
 - `dummy(home: Home, actor: Actor, dataset: str, table: str, count: int, seed: int = 0) -> pa.Table`
 - `grants(home: Home, actor: Actor) -> tuple[GrantCard, ...]`
 - `ask(home: Home, actor: Actor, sql: str, grant: str, epsilon: Decimal | None = None) -> Answer`
@@ -37,6 +38,11 @@ a command loads only what it needs. What they take and give back is in `sandbox.
 - `diff(home: Home, actor: Actor, dataset: str, table: str, old: int, new: int | None = None) -> VersionDiff`
 - `rollback(home: Home, actor: Actor, dataset: str, table: str, number: int) -> VersionCard`
 - `drop(home: Home, actor: Actor, dataset: str, table: str, …) -> Dropped`
+
+`backup`, `acceptance`
+- `backup(home: Home, actor: Actor, target: Path) -> BackupReport`
+- `restore(settings: Settings, source: Path, passphrase: str | None = None, …) -> RestoreReport`
+- `accept_ledger(home: Home, actor: Actor, log: Path | None = None, …) -> Acceptance`
 
 `operator`
 - `create_token(home: Home, actor: Actor, person: str, role: Role, days: int = 30) -> NewToken`

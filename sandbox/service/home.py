@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.audit.event import Event, EventKind
 from sandbox.audit.store import Store
+from sandbox.catalog.proof import check_against_log
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Person, Role, Via, operator_of_this_machine
@@ -30,7 +31,7 @@ from sandbox.settings import Settings
 from sandbox.vault import rotate
 from sandbox.vault.durable import flush_folder, replace_file, unwritable
 from sandbox.vault.hot import HotStore
-from sandbox.vault.keyring import KEYRING_FILE, Keyring
+from sandbox.vault.keyring import GRADES, KEYRING_FILE, Grade, Keyring
 from sandbox.vault.passphrase import passphrase_of
 from sandbox.vault.provider import chosen_sealer
 from sandbox.vault.sealer import Sealer
@@ -40,6 +41,7 @@ FORMAT = "sandbox-home/1"
 HOME_FILE = "home.json"
 STORE_FILE = "store.sqlite"
 FOLDER_MODE = 0o700
+OPEN_CLASSES: tuple[Grade, ...] = ("footer", "open")
 LOG_KEY = "log/ed25519"
 LOG_SECRET = "log/secret"
 
@@ -127,9 +129,11 @@ def open_home(
     require(settings)
     folder = settings.home.absolute()
     settings = settings.model_copy(update={"home": folder})
-    origin = _origin(folder)
+    origin = origin_of(folder)
     keyring = Keyring.open(folder / KEYRING_FILE, chosen_sealer(settings, passphrase, prompt))
-    key, cipher = _log_keys(keyring)
+    if settings.key_classes == "open":
+        keyring = keyring.only(OPEN_CLASSES)
+    key, cipher = log_keys(keyring)
     store = Store.open(folder / STORE_FILE, key, origin, cipher)
     try:
         home = _assembled(settings, keyring, store)
@@ -208,7 +212,7 @@ def today() -> date:
 def _build(aside: Path, folder: Path, sealer: Sealer) -> InitReport:
     origin = f"data-sandbox/{secrets.token_hex(8)}"
     keyring = Keyring.create(aside / KEYRING_FILE, sealer)
-    key, cipher = _log_keys(keyring)
+    key, cipher = log_keys(keyring)
     store = Store.create(aside / STORE_FILE, key, origin, cipher)
     try:
         log_key = str(store.key)
@@ -222,7 +226,13 @@ def _build(aside: Path, folder: Path, sealer: Sealer) -> InitReport:
     return InitReport(folder, origin, log_key)
 
 
-def _origin(folder: Path) -> str:
+def origin_of(folder: Path) -> str:
+    """The name of the log of the home, or backup, at `folder`.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT.
+
+    """
     try:
         about = json.loads((folder / HOME_FILE).read_text("utf-8"))
         if about["format"] == FORMAT:
@@ -236,7 +246,8 @@ def _origin(folder: Path) -> str:
     )
 
 
-def _log_keys(keyring: Keyring) -> tuple[Ed25519PrivateKey, bytes]:
+def log_keys(keyring: Keyring) -> tuple[Ed25519PrivateKey, bytes]:
+    """The key that signs the log, and the one that encrypts what people wrote."""
     return Ed25519PrivateKey.from_private_bytes(keyring.secret(LOG_KEY)), keyring.secret(LOG_SECRET)
 
 
@@ -254,6 +265,7 @@ def _assembled(settings: Settings, keyring: Keyring, store: Store) -> Home:
             settings.hot_store_mb,
             settings.engine_memory_mb,
             settings.engine_threads,
+            grades=OPEN_CLASSES if settings.key_classes == "open" else GRADES,
         ),
         registry=Registry(store),
     )
@@ -261,12 +273,13 @@ def _assembled(settings: Settings, keyring: Keyring, store: Store) -> Home:
 
 def _tidy(home: Home) -> None:
     """End what a dead process left half done: a key rotation, the files of an uncommitted load."""
-    if rotate.end_rotation(home.folder, home.keyring):
+    if home.settings.key_classes == "all" and rotate.end_rotation(home.folder, home.keyring):
         after = home.keyring.master
         before = f"mk-{int(after.removeprefix('mk-')) - 1}"
         facts = {"from": before, "to": after, "datasets": list(home.keyring.datasets())}
         with home.store.write(Event(EventKind.KEYS_ROTATED, operator_of_this_machine(), facts)):
             pass
+    check_against_log(home.store, home.catalog)
     sweep(home.folder, home.catalog.committed_paths, home.catalog.dropped_paths)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pyarrow as pa
@@ -17,15 +18,62 @@ from sandbox.query import pipeline, present
 from sandbox.query.answer import Answer, BudgetState, Estimate
 from sandbox.query.within import Given
 from sandbox.service.cards import dataset_cards, grant_cards
+from sandbox.service.croissant import croissant_document
+from sandbox.service.dcat import catalog_document
+from sandbox.service.dictionary import dictionary_page
+from sandbox.service.documents import json_bytes, rows_csv
 from sandbox.service.home import Home, today
 from sandbox.service.refusals import REFUSALS, refused
 from sandbox.service.reports import DatasetCard, GrantCard
+
+DESCRIBED_ROWS = 100
+"""Dummy rows of each table beside a Croissant description."""
 
 
 def datasets(home: Home, actor: Actor) -> tuple[DatasetCard, ...]:
     """Every published dataset as its policy declares it; nothing comes from the data."""
     loaded = {(version.dataset, version.table) for version in home.catalog.all_current()}
     return dataset_cards(home.registry.snapshot(), actor.id, loaded)
+
+
+def describe(home: Home, actor: Actor, dataset: str, form: str, url: str) -> Mapping[str, bytes]:
+    """A dataset's description for others, as files by name; it holds what the policy declares, no more.
+
+    Args:
+        home: the opened instance.
+        actor: whoever may see the datasets.
+        dataset: its name; ignored by the form `dcat`, which describes all.
+        form: `dcat`, `croissant` or `page`.
+        url: where the service answers.
+
+    Raises:
+        SandboxError: DATASET_UNKNOWN; ARGUMENT for another form.
+
+    """
+    cards = datasets(home, actor)
+    if form == "dcat":
+        document = catalog_document(cards, url, "Data sandbox")
+        return {"catalog.jsonld": json_bytes(document, indent=1)}
+    card = next((card for card in cards if card.dataset == dataset), None)
+    if card is None:
+        raise SandboxError(
+            ErrorCode.DATASET_UNKNOWN,
+            "There is no dataset of this name that you may see.",
+            "List them with `sandbox datasets`.",
+        )
+    if form == "page":
+        return {
+            f"{dataset}.en.md": dictionary_page(card, "en").encode(),
+            f"{dataset}.zh.md": dictionary_page(card, "zh").encode(),
+        }
+    if form != "croissant":
+        raise SandboxError(ErrorCode.ARGUMENT, "There is no such form.", "Forms: dcat, croissant, page.")
+    files = {
+        table.name: rows_csv(dummy(home, actor, dataset, table.name, DESCRIBED_ROWS)) for table in card.tables
+    }
+    document = croissant_document(card, url, files, today())
+    named = {f"{name}.csv": content for name, content in files.items()}
+    return {"croissant.json": json_bytes(document, indent=1), **named}
 
 
 def dummy(home: Home, actor: Actor, dataset: str, table: str, count: int, seed: int = 0) -> pa.Table:

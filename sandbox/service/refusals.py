@@ -28,6 +28,8 @@ REFUSALS = frozenset(
         ErrorCode.SQL_JOIN,
         ErrorCode.RAW_ROWS,
         ErrorCode.BOUNDS_MISSING,
+        ErrorCode.KEY_REFUSED,
+        ErrorCode.LEDGER_RESTORED,
         ErrorCode.OVERFLOW_POSSIBLE,
         ErrorCode.ARGUMENT,
         ErrorCode.POLICY_MISSING,

@@ -27,7 +27,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.encrypted_file import storage_corrupt
 from sandbox.vault.engine import open_engine, question_failed, run_select
 from sandbox.vault.hot_table import HotTable, can_grow, drop, fill
-from sandbox.vault.keyring import Keyring
+from sandbox.vault.keyring import GRADES, Grade, Keyring
 from sandbox.vault.parquet import read_batches
 
 MIB = 1024 * 1024
@@ -81,12 +81,20 @@ class HotStore:
         budget_mb: most memory for hot tables, in MiB.
         engine_memory_mb: memory for running questions and loading, on top of the budget, in MiB.
         threads: of the engine; 0 means one per core.
+        grades: key classes that it reads; a column of another class is refused with KEY_REFUSED.
 
     """
 
     def __init__(
-        self, home: Path, keyring: Keyring, budget_mb: int, engine_memory_mb: int, threads: int
+        self,
+        home: Path,
+        keyring: Keyring,
+        budget_mb: int,
+        engine_memory_mb: int,
+        threads: int,
+        grades: Collection[Grade] = GRADES,
     ) -> None:
+        self.grades = frozenset(grades)
         self._home = home
         self._keyring = keyring
         self._budget_mb = budget_mb
@@ -156,7 +164,7 @@ class HotStore:
         self._engine.close()
 
     def _acquire(self, needs: Needs) -> dict[str, HotTable]:
-        wanted = {version: columns or _cheapest(version) for version, columns in needs.items()}
+        wanted = {version: columns or _cheapest(version, self.grades) for version, columns in needs.items()}
         with self._guard:
             if all(self._holds(version, columns) for version, columns in wanted.items()):
                 return {version.id: self._pinned(self._tables[version.id]) for version in wanted}
@@ -238,7 +246,7 @@ class HotStore:
         self._made += 1
         table = HotTable(version.id, f"h{self._made}", tuple(n for n in order if n in held | columns))
         missing = sorted(columns - held)
-        batches = read_batches(self._home, self._keyring, version, missing)
+        batches = read_batches(self._home, self._keyring, version, missing, grades=self.grades)
         rows = fill(self._engine, table, batches, beside, lambda: self._make_room(table))
         if rows != version.rows:
             drop(self._engine, table)
@@ -272,7 +280,8 @@ class HotStore:
                 self._replaced.remove(table)
 
 
-def _cheapest(version: TableVersion) -> frozenset[str]:
+def _cheapest(version: TableVersion, grades: Collection[str]) -> frozenset[str]:
     """Stands for all rows when a question needs no column: a clustered one compresses best."""
     names = [column.name for column in version.columns]
-    return frozenset({UNIT_COLUMN if UNIT_COLUMN in names else names[0]})
+    readable = [column.name for column in version.columns if column.grade in grades]
+    return frozenset({UNIT_COLUMN if UNIT_COLUMN in names else (readable or names)[0]})

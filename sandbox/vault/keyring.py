@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,6 +49,7 @@ class Keyring:
         self._keys = keys
         self._seen = seen
         self._changing_here = threading.RLock()
+        self._grades: frozenset[Grade] | None = None
 
     def __repr__(self) -> str:
         return f"<Keyring {self._keys.master}>"
@@ -138,6 +139,16 @@ class Keyring:
         self.refresh()
         return self._keys.keys[identifier]
 
+    def only(self, grades: Collection[Grade]) -> Self:
+        """The same with the key classes `grades` and no other, for reading: it changes nothing on disk.
+
+        The secrets stay: they open no data.
+        """
+        narrow = type(self)(self._path, self._keys, self._seen)
+        narrow._grades = frozenset(grades)
+        narrow._keys = narrow._held(self._keys)
+        return narrow
+
     def datasets(self) -> tuple[str, ...]:
         """Datasets that have keys, sorted."""
         return tuple(sorted({name.split("/", 1)[0] for name in self._keys.keys}))
@@ -214,8 +225,14 @@ class Keyring:
                     "The keyring got a new passphrase while this process ran, or something else seals it.",
                     "Start it again with what opens the keyring now.",
                 )
-            self._keys = unsealed(sealed, self._keys.sealing_key)
+            self._keys = self._held(unsealed(sealed, self._keys.sealing_key))
             self._seen = seen
+
+    def _held(self, keys: Keys) -> Keys:
+        if self._grades is None:
+            return keys
+        mine = {name: key for name, key in keys.keys.items() if name.split("/")[1] in self._grades}
+        return replace(keys, keys=mine)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -224,6 +241,12 @@ class Keyring:
             yield
 
     def _write(self, keys: Keys) -> None:
+        if self._grades is not None:
+            raise SandboxError(
+                ErrorCode.KEY_REFUSED,
+                "This process holds some key classes only; it would lose the others from the keyring.",
+                "Do it where SANDBOX_KEY_CLASSES is all.",
+            )
         replace_file(self._path, keys.sealed().to_bytes())
         self._keys = keys
         self._seen = read_keyring(self._path)[1]

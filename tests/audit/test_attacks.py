@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from sandbox.audit.bundle import export_bundle
 from sandbox.audit.findings import Verdict
+from sandbox.audit.high_water import SUFFIX
 from sandbox.audit.note import Checkpoint
 from sandbox.audit.store import Store
 from sandbox.audit.verify import verify_bundle
+from sandbox.errors import SandboxError
 from tests.audit.acts import ORIGIN, SECRET_KEY, forge, intended, log, published, refused, settled
 
 SIZE = 261
@@ -199,12 +201,14 @@ def test_a_rewritten_past_with_the_right_key(case: Case, tmp_path: Path) -> None
 
 
 def test_an_older_store_with_a_newer_receipt(tmp_path: Path, key: Ed25519PrivateKey) -> None:
-    """Set back to a backup: shorter than a receipt at first, in contradiction to it once it grew again."""
+    """Set back to a copy: refused. With its mark: shorter than a receipt, then in contradiction to it."""
     path, backup = tmp_path / "s.db", tmp_path / "backup.db"
+    mark, old_mark = (file.with_name(file.name + SUFFIX) for file in (path, backup))
     store = Store.create(path, key, ORIGIN, SECRET_KEY)
     log(store, published(), published())
     store.close()
     shutil.copy(path, backup)
+    shutil.copy(mark, old_mark)
     store = Store.open(path, key, ORIGIN, SECRET_KEY)
     with store.write(intended("q")) as transaction:
         pass
@@ -212,6 +216,9 @@ def test_an_older_store_with_a_newer_receipt(tmp_path: Path, key: Ed25519Private
     remembered = saved(tmp_path / "checkpoint", store.checkpoint())
     store.close()
     shutil.copy(backup, path)
+    with pytest.raises(SandboxError, match="older copy"):
+        Store.open(path, key, ORIGIN, SECRET_KEY)
+    shutil.copy(old_mark, mark)
     store = Store.open(path, key, ORIGIN, SECRET_KEY)
     export_bundle(store, tmp_path / "shorter")
     log(store, refused(), refused())

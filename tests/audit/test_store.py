@@ -145,7 +145,7 @@ def test_settings_of_the_database(store: Store, tmp_path: Path) -> None:
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
     log(store, published())
     files = sorted(tmp_path.iterdir())
-    assert [path.name for path in files] == ["store.db", "store.db-shm", "store.db-wal"]
+    assert [path.name for path in files] == ["store.db", "store.db-shm", "store.db-wal", "store.db.mark"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from sandbox.cli.session import inside
+from sandbox.errors import SandboxError
 from tests.cli.terminal import sandbox
 from tests.service import instance
 
@@ -74,3 +76,10 @@ def test_dummy_rows_with_the_raw_store_absent(home: Path, tmp_path: Path) -> Non
         sandbox("dummy", "town.residents", "-n", "0", home=home, passphrase=instance.PASSPHRASE).error
         == "argument"
     )
+
+
+def test_no_name_of_a_table_leads_out_of_the_folder(tmp_path: Path) -> None:
+    assert inside(tmp_path / "out", "a.csv") == tmp_path / "out" / "a.csv"
+    for name in ("../a.csv", "/etc/a.csv", "a/b.csv", "..", "", "a\0.csv"):
+        with pytest.raises(SandboxError):
+            inside(tmp_path / "out", name)

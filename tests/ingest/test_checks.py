@@ -181,6 +181,21 @@ def test_what_cannot_be_appended(it, put):
     assert len(it.folders()) == 1
 
 
+def test_the_same_source_is_not_appended_twice(it, put):
+    rules = policy(t=protected(id="integer"))
+    first = it.load(put("a.csv", b"id\n1\n"), rules).version
+    assert first.source_digest is not None
+    more = put("b.csv", b"id\n2\n")
+    second = it.load(more, rules, mode="append").version
+    assert second.source_digest not in (None, first.source_digest)
+    for again in (more, put("c.csv", b"id\n1\n")):
+        error = refusal(REFUSED, lambda: it.load(again, rules, mode="append"))  # noqa: B023
+        assert "byte for byte" in error.message
+    assert sorted(it.rows()["id"].to_pylist()) == [1, 2]
+    assert it.load(put("a.csv", b"id\n1\n"), rules).version.source_digest == first.source_digest
+    assert it.load(more, rules, mode="append").version.version == 4
+
+
 def test_of_an_append_and_a_load_meanwhile_the_append_is_refused(it, put):
     rules = policy(t=protected(id="integer"))
     it.load(put("a.csv", b"id\n1\n"), rules)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,10 +63,10 @@ def test_columns_join_those_that_are_held_row_by_row(
     real = hot_module.read_batches
 
     def spying(
-        home: Path, keys: Keyring, version: TableVersion, columns: list[str]
+        home: Path, keys: Keyring, version: TableVersion, columns: list[str], **named: Any
     ) -> Iterator[pa.RecordBatch]:
         read.append(columns)
-        return real(home, keys, version, columns)
+        return real(home, keys, version, columns, **named)
 
     monkeypatch.setattr(hot_module, "read_batches", spying)
     assert ask(store, version, {"姓名, 全称"}, "count(*)").column(0).to_pylist() == [30_000]

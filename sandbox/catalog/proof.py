@@ -1,0 +1,77 @@
+"""The catalog is what the log says it is: replayed from the signed entries when a home is opened.
+
+Each load, roll-back and drop stands in the log with the digests of its files, and each entry used here is
+proved to lie in the signed tree. So lines of the catalog that were put back, altered, added or removed are
+noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sandbox.audit.event import EventKind
+from sandbox.audit.leaf import Entry
+from sandbox.audit.store import Store
+from sandbox.catalog.store import Catalog
+from sandbox.errors import ErrorCode, SandboxError
+
+KINDS = (EventKind.DATASET_LOADED, EventKind.DATASET_ROLLED_BACK, EventKind.VERSIONS_DROPPED)
+Files = frozenset[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the log says of one table."""
+
+    files: dict[int, Files] = field(default_factory=dict)
+    current: int | None = None
+    dropped: set[int] = field(default_factory=set)
+
+    def take(self, entry: Entry) -> None:
+        facts = entry.facts
+        if entry.kind == EventKind.VERSIONS_DROPPED.value:
+            numbers = facts["versions"]
+            assert isinstance(numbers, list)  # noqa: S101 - as it was written
+            self.dropped |= {number for number in numbers if isinstance(number, int)}
+            self.current = None if self.current in self.dropped else self.current
+            return
+        number = facts["version"]
+        assert isinstance(number, int)  # noqa: S101 - as it was written
+        self.current = number
+        if entry.kind == EventKind.DATASET_LOADED.value:
+            self.files[number] = _files(facts["files"])
+
+
+def check_against_log(store: Store, catalog: Catalog) -> None:
+    """That versions, their files, which is current and which were dropped are those of the log.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT, naming the table; LOG_CORRUPT.
+
+    """
+    said: dict[tuple[str, str], _Said] = {}
+    for entry in store.entries(kinds=[kind.value for kind in KINDS]):
+        store.receipt(entry.index)
+        name = str(entry.facts["dataset"]), str(entry.facts["table"])
+        said.setdefault(name, _Said()).take(entry)
+    for dataset, table in sorted(said.keys() | set(catalog.names())):
+        logged = said.get((dataset, table), _Said())
+        states = catalog.states(dataset, table)
+        files = {
+            state.version.version: frozenset((file.path, file.digest) for file in state.version.files)
+            for state in states
+        }
+        current = next((state.version.version for state in states if state.current), None)
+        gone = {state.version.version for state in states if state.dropped_at is not None}
+        if (files, current, gone) != (logged.files, logged.current, logged.dropped):
+            raise SandboxError(
+                ErrorCode.STORAGE_CORRUPT,
+                f"The catalog's lines on {dataset}.{table} are not what the log says was committed.",
+                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
+            )
+
+
+def _files(said: object) -> Files:
+    found = said if isinstance(said, list) else []
+    return frozenset((str(one["path"]), str(one["sha256"])) for one in found if isinstance(one, Mapping))
