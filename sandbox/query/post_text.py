@@ -1,8 +1,6 @@
 """The text of the post-processing SELECT, made once for each question.
 
-Names that a person chose are numbered in it, so that it also tells what the question means, whatever its
-columns are called. The half-widths that it reads are parameters: they follow from the price, not from what is
-asked.
+The half-widths that it reads are parameters: they follow from the price, not from what is asked.
 """
 
 from __future__ import annotations
@@ -25,19 +23,21 @@ class PostSelect:
 
     Attributes:
         text: DuckDB's SQL.
+        meaning: the same, names that a person chose numbered: tells questions apart, never runs.
         widths: by parameter, the noisy table and the measure whose half-width it stands for.
         grows: whether it may give more rows than its tables have together.
 
     """
 
     text: str
+    meaning: str
     widths: Mapping[str, tuple[str, str]]
     grows: bool
 
 
-def post_select(post: exp.Select, outputs: int) -> PostSelect:
-    """The SELECT with its first `outputs` columns numbered, and its half-widths turned into parameters."""
-    tree = nameless(_numbered(post.copy(), outputs))
+def post_select(post: exp.Select) -> PostSelect:
+    """The SELECT with its half-widths turned into parameters."""
+    tree = post.copy()
     names: dict[tuple[str, str], str] = {}
     for node in list(tree.find_all(exp.Column)):
         if node.name.startswith(HALF_WIDTH):
@@ -45,14 +45,15 @@ def post_select(post: exp.Select, outputs: int) -> PostSelect:
             name = names.setdefault(width, f"w{len(names)}")
             node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
     grows = tree.find(exp.Join) is not None
-    return PostSelect(tree.sql(DIALECT, copy=False), {n: width for width, n in names.items()}, grows)
+    text = tree.sql(DIALECT, copy=False)
+    meaning = nameless(_numbered(tree)).sql(DIALECT, copy=False)
+    return PostSelect(text, meaning, {n: width for width, n in names.items()}, grows)
 
 
-def _numbered(tree: exp.Select, outputs: int) -> exp.Select:
+def _numbered(tree: exp.Select) -> exp.Select:
     """`tree`, changed: its outputs numbered. What they are called changes nothing."""
-    mine = tree.selects[:outputs]
-    names = {item.alias_or_name: f"c{i}" for i, item in enumerate(mine)}
-    for item in mine:
+    names = {item.alias_or_name: f"c{i}" for i, item in enumerate(tree.selects)}
+    for item in tree.selects:
         if isinstance(item, exp.Alias):
             item.set("alias", exp.to_identifier(names[item.alias], quoted=True))
     for ordered in tree.args["order"].expressions if tree.args.get("order") else ():

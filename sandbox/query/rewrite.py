@@ -64,8 +64,8 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
-    post = post_select(analyzed.post, len(analyzed.authorized.resolved.output))
-    parts.append(post.text)
+    post = post_select(analyzed.post)
+    parts.append(post.meaning)
     return Rewritten(analyzed, exact, post, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
 
 
