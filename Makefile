@@ -48,7 +48,7 @@ test: setup ## all tests
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q
 
-test-slow: setup ## the long tests: hundreds of killed loads (many minutes)
+test-slow: setup ## the long tests: hundreds of killed loads, thousands of answers (many minutes)
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q -m long
 

@@ -19,6 +19,8 @@ from sandbox.policy.types import Kind
 from sandbox.query.arithmetic import multiply
 from sandbox.query.boundary import Measure, Measuring, Weight, centre
 from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.ranks import quantile
+from sandbox.query.readings import QUANTILES, wanted
 from sandbox.query.relations import column
 from sandbox.query.scopes import Scope
 from sandbox.query.typed import Typed, cast, held
@@ -69,13 +71,16 @@ class Aggregates:
                     return self._variance(node, self._argument(node.this, condition), _text(node, condition))
                 case _ if isinstance(node, _PAIRS):
                     return self._pair(node, condition)
+                case _ if type(node) in QUANTILES:
+                    return self._quantile(node, condition)
         except SandboxError as error:
             if error.place is None:
                 error.place = place_of(node, self.sql)
             raise
         raise self._unsupported(
             node,
-            "Supported: COUNT, COUNT_IF, SUM, AVG, VAR, STDDEV, COVAR, CORR, REGR_SLOPE, REGR_INTERCEPT.",
+            "Supported: COUNT, COUNT_IF, SUM, AVG, VAR, STDDEV, COVAR, CORR, REGR_SLOPE, REGR_INTERCEPT, "
+            "MEDIAN, QUANTILE_CONT, QUANTILE_DISC, MIN, MAX.",
         )
 
     def _count(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
@@ -108,6 +113,11 @@ class Aggregates:
             typed = _where(typed, condition)
             text = f"{text} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
         return self._column(self.measuring.count_distinct(typed, text))
+
+    def _quantile(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
+        read = wanted(node, self.sql)
+        point = quantile(self.measuring, self._argument(node.this, condition), _text(node, condition), *read)
+        return column(point.name, self.name)
 
     def _argument(self, node: exp.Expr, condition: Typed | None) -> Typed:
         if isinstance(node, exp.Distinct):

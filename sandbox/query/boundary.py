@@ -9,7 +9,7 @@ less where the number of a unit's rows in all groups together is bounded (docs/p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum, StrEnum
 
@@ -19,7 +19,16 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
 from sandbox.privacy.calibrate import Sensitivity
 from sandbox.query.arithmetic import subtract
-from sandbox.query.typed import NATIVE_WIDTH, Typed, as_double, cast, clamped, digits, number_literal
+from sandbox.query.grids import Point, Tree
+from sandbox.query.typed import (
+    NATIVE_WIDTH,
+    Typed,
+    as_double,
+    cast,
+    clamped,
+    digits,
+    number_literal,
+)
 
 MOST_KEY_COMBINATIONS = 1_000_000
 MOST_ROWS = 2**40  # of one table; bounds the exact sums
@@ -48,7 +57,8 @@ class Measures(StrEnum):
 
     A SUM clamps one unit's total. An AVERAGED_SUM belongs to a mean: the part of a unit with more rows
     than count is scaled down to those that do, as its count is, so that the mean is not bent. DISTINCT
-    counts values over all units, of each no more than its bound.
+    counts values over all units, of each no more than its bound. RANKS counts the rows of the cells of a
+    tree (`grids.py`), from which quantiles are read; it is not a column but a vector for each group.
     """
 
     UNITS = "units"
@@ -57,6 +67,7 @@ class Measures(StrEnum):
     SUM = "sum"
     AVERAGED_SUM = "averaged-sum"
     DISTINCT = "distinct"
+    RANKS = "ranks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ class Boundary:
         unit: name of the privacy unit.
         by_row: rows are bounded one by one and in number, and the sensitivities are what follows from that
             alone: no unit is looked at apart.
+        trees: vectors of ranks, from which quantiles are read.
 
     """
 
@@ -139,6 +151,21 @@ class Boundary:
     floor: int
     unit: str
     by_row: bool = False
+    trees: tuple[Tree, ...] = ()
+
+    @property
+    def vectors(self) -> tuple[Measure, ...]:
+        """Everything that gets noise, and a part of the price."""
+        return (*self.measures, *(t.measure for t in self.trees))
+
+    def tree(self, measure: Measure) -> Tree:
+        """The tree whose ranks `measure` is."""
+        return next(t for t in self.trees if t.measure.name == measure.name)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The quantiles that are read from noisy ranks."""
+        return tuple(p for t in self.trees for p in t.points)
 
     @property
     def units(self) -> Measure | None:
@@ -151,7 +178,14 @@ class Boundary:
         return bool(self.keys) and self.domain is None
 
     def sensitivity(self, measure: Measure) -> Sensitivity:
-        """How far one unit moves the vector of `measure` over all groups."""
+        """How far one unit moves the vector of `measure` over all groups.
+
+        A row counts once on each level of a tree, and one node holds no more than all that the unit has.
+        """
+        if measure.kind is Measures.RANKS:
+            levels, moved = self.tree(measure).shape.levels, self.groups * measure.most
+            moved = moved if measure.in_all is None else min(moved, measure.in_all)
+            return Sensitivity.bounded(levels * self.groups, measure.most, levels * moved)
         return Sensitivity.bounded(self.groups, measure.most, measure.in_all)
 
 
@@ -169,6 +203,8 @@ class Measuring:
     arguments: list[exp.Expr]
     sure: int | None = None
     by_row: bool = False
+    public_groups: int | None = 1
+    trees: list[Tree] = field(default_factory=list)
 
     def units(self, weight: Weight = Weight.SHOWN) -> Measure:
         """Number of units in each group."""
@@ -184,7 +220,7 @@ class Measuring:
         """COUNT(x): rows where x is not NULL."""
         if not t.nullable:
             return self.count_rows(weight)
-        argument = self._argument(t.sql)
+        argument = self.argument(t.sql)
         return self._measure(Measures.VALUES, argument, False, 0, 0, self.per_group, f"count({text})", weight)
 
     def count_distinct(self, t: Typed, text: str) -> Measure:
@@ -192,7 +228,7 @@ class Measuring:
         most = 1 if t.unit_level else self.per_group
         if t.keys is not None:
             most = max(1, min(most, len(t.keys)))
-        argument = self._argument(t.sql)
+        argument = self.argument(t.sql)
         label = f"count(distinct {text})"
         return self._measure(Measures.DISTINCT, argument, False, 0, 0, most, label, Weight.SHOWN)
 
@@ -242,11 +278,12 @@ class Measuring:
         decimals = bounded.scale if decimal else scale
         row = max(-lowest, highest)
         measure = self._measure(
-            kind, self._argument(tree), decimal, scale, low, high, label, Weight.SHOWN, decimals, later, row
+            kind, self.argument(tree), decimal, scale, low, high, label, Weight.SHOWN, decimals, later, row
         )
         return measure, middle, t.low, t.high
 
-    def _argument(self, tree: exp.Expr) -> str:
+    def argument(self, tree: exp.Expr) -> str:
+        """The name of the row-level column that holds `tree`."""
         for i, known in enumerate(self.arguments):
             if known == tree:
                 return f"a{i}"

@@ -3,6 +3,9 @@
 COUNT(DISTINCT x) counts a value once, whoever has it. One unit can be the only one to have as many values as
 it has in a group, so it keeps as many as its bound allows, those of least hash: with or without it, the
 count of a group differs by at most that many.
+
+Quantiles count the rows of each cell of a value's grid. The rows of a unit that has more of them than count
+weigh less, so that together they weigh as much as those that do: no row is preferred, no quantile bent.
 """
 
 from __future__ import annotations
@@ -13,11 +16,15 @@ from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.grids import Tree
 from sandbox.query.limits import hashed, kept, least_hash, listed
 from sandbox.query.relations import column
+from sandbox.query.typed import cast, type_of
 
 CELL = "cell"
 ROWS = "n"
+ALL_ROWS = "all"
+SATURATED = 4 * 10**18
 
 
 def unit_cells(boundary: Boundary, argument: str) -> exp.Select:
@@ -82,6 +89,56 @@ def _distinct(boundary: Boundary, m: Measure) -> exp.Select:
     outputs = [*(k.copy() for k in keys), _alias(count, m.name)]
     tree = exp.Select(expressions=outputs).from_(_named(limited, "v"), copy=False)
     return tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
+
+
+def leaf_counts(boundary: Boundary, tree: Tree) -> exp.Select:
+    """One row for each group with a value: the keys, `cell` (a list of cells) and `n` (what each holds).
+
+    Rows count in steps of 10**-`scale` of the tree's measure.
+    """
+    m = tree.measure
+    assert m.argument is not None  # noqa: S101 -- ranks have one
+    keys = [column(k.name) for k in boundary.keys]
+    known = exp.Not(this=exp.Paren(this=exp.Is(this=column(CELL), expression=exp.Null())))
+    if boundary.once or boundary.by_row:
+        outputs = [*keys, _alias(column(m.argument), CELL), _alias(exp.Count(this=exp.Star()), ROWS)]
+        cells = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+        cells.group_by(*(k.copy() for k in keys), column(m.argument), copy=False)
+    else:
+        units = exp.Select(expressions=[exp.Star()]).from_(
+            _named(unit_cells(boundary, m.argument), "c"), copy=False
+        )
+        units.where(known.copy(), copy=False)
+        whole = exp.Window(
+            this=exp.Sum(this=column(ROWS)), partition_by=[column(UNIT_COLUMN), *(k.copy() for k in keys)]
+        )
+        units.select(_alias(whole, ALL_ROWS), copy=False)
+        outputs = [*keys, column(CELL), _alias(_saturated(exp.Sum(this=_weight(m))), ROWS)]
+        cells = exp.Select(expressions=outputs).from_(_named(units, "w"), copy=False)
+        cells.group_by(*(k.copy() for k in keys), column(CELL), copy=False)
+    listed_ = [_alias(exp.Anonymous(this="list", expressions=[column(name)]), name) for name in (CELL, ROWS)]
+    result = exp.Select(expressions=[*(k.copy() for k in keys), *listed_]).from_(
+        _named(cells, "l"), copy=False
+    )
+    result.where(known, copy=False)
+    return result.group_by(*(k.copy() for k in keys), copy=False) if keys else result
+
+
+def _weight(m: Measure) -> exp.Expr:
+    """What the rows of one unit and cell weigh, rounded down: all of its cells together at most `m.high`."""
+    huge = type_of("HUGEINT")
+    own, whole = cast(column(ROWS), huge), column(ALL_ROWS)
+    step, most = exp.Literal.number(10**m.scale), exp.Literal.number(m.high)
+    few = exp.LTE(this=whole.copy(), expression=exp.Literal.number(m.rows))
+    share = exp.IntDiv(
+        this=exp.Mul(this=own.copy(), expression=most), expression=cast(whole, type_of("HUGEINT"))
+    )
+    return exp.Case(ifs=[exp.If(this=few, true=exp.Mul(this=own, expression=step))], default=share)
+
+
+def _saturated(total: exp.Expr) -> exp.Expr:
+    most = cast(exp.Literal.string(str(SATURATED)), type_of("HUGEINT"))
+    return cast(exp.Least(this=total, expressions=[most], ignore_nulls=True), "BIGINT")
 
 
 def _alias(value: exp.Expr, name: str) -> exp.Alias:

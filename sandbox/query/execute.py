@@ -33,11 +33,13 @@ class Executed:
     """Exact tables: one per boundary (never shown, only noised), one per open table.
 
     `buckets`: of each boundary, the parts by size of the measures whose clamp is found privately.
+    `ranks`: of each boundary, the ranks of each of its trees.
     """
 
     boundaries: tuple[pa.Table, ...]
     open_tables: tuple[pa.Table, ...]
     buckets: tuple[Mapping[str, pa.Table], ...]
+    ranks: tuple[tuple[pa.Table, ...], ...]
 
 
 def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
@@ -47,7 +49,7 @@ def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
         SandboxError: `dataset-unknown` when a table was never loaded, or lacks a column of its policy.
 
     """
-    trees = [e.tree for e in rewritten.exact] + [o.tree for o in rewritten.analyzed.open_tables]
+    trees = [t for e in rewritten.exact for t in e.trees] + [o.tree for o in rewritten.analyzed.open_tables]
     visible = rewritten.analyzed.authorized.resolved.visible
     names = {f"{d}.{t}": (d, t) for d, t in map(visible.true_table, visible.tables)}
     needs: dict[str, set[str]] = {}
@@ -105,6 +107,9 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
                 tuple(
                     {name: lease.run(sql_of(tree, relations), seconds) for name, tree in e.buckets}
                     for e in rewritten.exact
+                ),
+                tuple(
+                    tuple(lease.run(sql_of(t, relations), seconds) for t in e.ranks) for e in rewritten.exact
                 ),
             )
     except SandboxError as error:

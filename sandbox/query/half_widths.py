@@ -14,7 +14,7 @@ Windows over noisy numbers stand for numbers of their own, if neither their rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -26,7 +26,8 @@ from sandbox.query.typed import cast
 from sandbox.query.vocabulary import AGGREGATES, has_aggregate
 
 ERROR_PREFIX = "__h"
-HALF_WIDTH = "__w_"
+HALF_WIDTH = "__w_"  # of a noisy number, the same for every row: a parameter
+OWN_WIDTH = "__q_"  # of a quantile, another one for each row: a column of the noisy table
 MOST_MERGED = 2_000  # nodes: names that stand for much are not written out for the sake of a half-width
 _OTHER_ROW = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue)
 
@@ -64,7 +65,10 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
     boundary = _source(tree, boundaries)
     if boundary is None:
         return WithErrors(tree, frozenset(range(len(tree.selects))), {})
-    measures = frozenset(m.name for m in boundary.measures)
+    # Each noisy number, with the vector whose noise it has: quantiles of one value share theirs.
+    measures = {m.name: m.name for m in boundary.measures}
+    measures |= {p.name: t.measure.name for t in boundary.trees for p in t.points}
+    moments = {p.name for p in boundary.points if not p.typed.number}
     found: set[int] = set()
     direct: dict[int, tuple[str, str]] = {}
     for i, projection in enumerate(list(tree.selects)):
@@ -72,7 +76,9 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
         if not _reads(value, measures) and value.find(exp.Subquery) is None:
             continue
         found.add(i)
-        if isinstance(value, exp.Column):
+        if _reads(value, moments):
+            continue  # a day or time has no half-width
+        if isinstance(value, exp.Column) and value.name in {m.name for m in boundary.measures}:
             direct[i] = (boundary.name, value.name)
         width = _half_width(value, measures, boundary.name)
         if width is not None:
@@ -181,7 +187,7 @@ def _plain_source(tree: exp.Select) -> exp.Select | None:
     return inner
 
 
-def _half_width(value: exp.Expr, measures: frozenset[str], table: str) -> exp.Expr | None:
+def _half_width(value: exp.Expr, measures: Mapping[str, str], table: str) -> exp.Expr | None:
     """The half-width of an expression over a row, or the rows of a window; None where none is honest."""
     if value.find(exp.Subquery) is not None:
         return None  # noisy numbers of other tables are in it: no half-width is better than a small one
@@ -207,11 +213,11 @@ def _sum(parts: list[exp.Expr]) -> exp.Expr:
     return result
 
 
-def _reads(node: exp.Expr, measures: frozenset[str]) -> bool:
+def _reads(node: exp.Expr, measures: Container[str]) -> bool:
     return any(c.name in measures for c in node.find_all(exp.Column))
 
 
-def _atoms(value: exp.Expr, measures: frozenset[str], table: str) -> Iterator[_Atom | None]:
+def _atoms(value: exp.Expr, measures: Mapping[str, str], table: str) -> Iterator[_Atom | None]:
     """Each noisy part of `value` once; None for one that has no honest half-width."""
     seen: list[exp.Expr] = []
     for node in value.walk(prune=lambda n: isinstance(n, exp.Window)):
@@ -221,13 +227,14 @@ def _atoms(value: exp.Expr, measures: frozenset[str], table: str) -> Iterator[_A
         seen.append(node)
         if isinstance(node, exp.Window):
             width = _window_width(node, measures, table)
-            names = {c.name for c in node.find_all(exp.Column)} & measures
+            names = {measures[c.name] for c in node.find_all(exp.Column) if c.name in measures}
             yield None if width is None else _Atom(node, width, frozenset(names))
         else:
-            yield _Atom(node, column(HALF_WIDTH + node.name, table), frozenset({node.name}))
+            own = OWN_WIDTH if measures[node.name] != node.name else HALF_WIDTH
+            yield _Atom(node, column(own + node.name, table), frozenset({measures[node.name]}))
 
 
-def _window_width(node: exp.Window, measures: frozenset[str], table: str) -> exp.Expr | None:
+def _window_width(node: exp.Window, measures: Mapping[str, str], table: str) -> exp.Expr | None:
     call = node.this
     order = node.args["order"].expressions if node.args.get("order") is not None else []
     if any(_reads(p, measures) for p in (*(node.args.get("partition_by") or ()), *order)):

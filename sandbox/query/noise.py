@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -9,10 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sandbox.privacy.arrow import add_noise
-from sandbox.query.boundary import Measure
+from sandbox.query.boundary import Measure, Measures
 from sandbox.query.execute import Executed
 from sandbox.query.found import with_clamps
 from sandbox.query.price import Priced, PricedBoundary
+from sandbox.query.quantiles import with_quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,17 @@ def noise(priced: Priced, executed: Executed) -> Noised:
         with_clamps(b, exact, buckets)
         for b, exact, buckets in zip(priced.boundaries, executed.boundaries, executed.buckets, strict=True)
     ]
-    tables = {b.boundary.name: noisy_table(b, exact) for b, exact in settled}
+    tables = {
+        b.boundary.name: noisy_table(b, exact, ranks)
+        for (b, exact), ranks in zip(settled, executed.ranks, strict=True)
+    }
     opens = zip(priced.rewritten.analyzed.open_tables, executed.open_tables, strict=True)
     tables |= {o.name: table for o, table in opens}
     return Noised(tables, replace(priced, boundaries=tuple(b for b, _ in settled)))
 
 
-def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
-    """Keys, then noisy measures. Order depends on keys alone.
+def noisy_table(priced: PricedBoundary, exact: pa.Table, ranks: Sequence[pa.Table] = ()) -> pa.Table:
+    """Keys, then noisy measures, then quantiles and their half-widths. Order depends on keys alone.
 
     Keys that only the data knows are kept where the noisy count of units reaches the threshold; public
     keys are always kept, with NULL measures where that count lies below the policy's floor.
@@ -48,22 +53,23 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
         k.name: exact.column(k.name) for k in priced.boundary.keys
     }
     units: pa.Array[Any] | None = None
-    for n in priced.noise:
+    measured = [n for n in priced.noise if n.measure.kind is not Measures.RANKS]
+    for n in measured:
         noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure))
         if n.measure is priced.boundary.units:
             units = noisy
         columns[n.measure.name] = scaled(noisy, n.measure)
     table = pa.table(columns) if columns else exact
     if not priced.boundary.keys or priced.threshold <= 0:
-        return table
+        return with_quantiles(priced, table, ranks)
     assert units is not None  # noqa: S101 -- a threshold always comes with a count of units
     enough = pc.greater_equal(units, pa.scalar(priced.threshold, pa.int64()))
     if priced.boundary.selects:
-        return table.filter(enough)
-    for n in priced.noise:
-        i = table.schema.get_field_index(n.measure.name)
-        column = table.column(i)
-        table = table.set_column(i, n.measure.name, emptied(column, enough))
+        return with_quantiles(priced, table.filter(enough), ranks)
+    table = with_quantiles(priced, table, ranks)
+    for i, name in enumerate(table.column_names):
+        if i >= len(priced.boundary.keys):
+            table = table.set_column(i, name, emptied(table.column(i), enough))
     return table
 
 

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sandbox.policy.types import Kind
 from sandbox.query.answer import Note
 from sandbox.query.boundary import Measure, Measures
+from sandbox.query.grids import Grid, Reading
 from sandbox.query.price import Priced, PricedBoundary
+from sandbox.query.quantiles import extreme_rows, most_groups
+from sandbox.query.ranks import RANKS_OF
+
+_SIDES = {Reading.MIN: ("MIN", "below", "小于"), Reading.MAX: ("MAX", "above", "大于")}
 
 
 def notes_on(priced: Priced | None) -> tuple[Note, ...]:
@@ -18,7 +24,7 @@ def notes_on(priced: Priced | None) -> tuple[Note, ...]:
         return ()
     found: list[Note] = []
     for b in priced.boundaries:
-        found += [*_groups(b), *_contribution(b), *_bounds(b), *_found(b), *_means(b)]
+        found += [*_groups(b), *_contribution(b), *_bounds(b), *_found(b), *_means(b), *_quantiles(b)]
     found.append(
         Note(
             "Every number carries noise: counts may fall below zero, parts need not add up to their total.",
@@ -115,6 +121,52 @@ def _means(b: PricedBoundary) -> list[Note]:
                 )
             )
     return found
+
+
+def _quantiles(b: PricedBoundary) -> list[Note]:
+    found = []
+    noises = {n.measure.name: n for n in b.noise}
+    for tree in b.boundary.trees:
+        n, label = noises[tree.measure.name], tree.measure.label.removeprefix(RANKS_OF)
+        rank, cell, leaves = _short(_in_unit(n.half_width, n.measure)), _width(tree.grid), tree.grid.leaves
+        found.append(
+            Note(
+                f"Quantiles of {label} come from noisy counts in {leaves:,} cells of {cell}: each is off by "
+                f"up to {rank} rows in rank (95 %), which its half-width states as a value.",
+                f"{label} 的分位数由 {leaves:,} 个宽度为 {cell} 的区间的加噪计数得出:"
+                f"排名误差不超过 {rank} 行(95 %),半宽将其换算为数值。",
+            )
+        )
+        for point in tree.points:
+            if point.reading in (Reading.MIN, Reading.MAX):
+                rows = _short(Decimal(extreme_rows(tree, n.mechanism, point)))
+                name, side, zh_side = _SIDES[point.reading]
+                found.append(
+                    Note(
+                        f"{name} is an extreme quantile of {label}: about {rows} rows lie {side} it. "
+                        "The outermost value itself belongs to one unit and is not told.",
+                        f"{name} 是 {label} 的极端分位数:约有 {rows} 行{zh_side}它。"
+                        "真正的最外值属于某个个体,不予公布。",
+                    )
+                )
+        if b.boundary.selects:
+            most = most_groups(tree)
+            found.append(
+                Note(
+                    f"Of groups that the data names, the first {most:,} have quantiles.",
+                    f"名称来自数据的分组中,前 {most:,} 组给出分位数。",
+                )
+            )
+    return found
+
+
+def _width(grid: Grid) -> str:
+    """The width of a cell, as a person reads it."""
+    if grid.kind is Kind.DATE:
+        return f"{grid.cell:f} d"
+    if grid.kind is Kind.TIMESTAMP:
+        return f"{_short(grid.cell / 1_000_000)} s"
+    return _short(grid.cell)
 
 
 def _in_unit(units: int, measure: Measure) -> Decimal:

@@ -20,6 +20,7 @@ from sqlglot import TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from sandbox.errors import ErrorCode, Place, SandboxError
+from sandbox.query.fractions import written_out
 from sandbox.query.places import (
     DIALECT,
     has_place,
@@ -112,6 +113,8 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
             instead_of(tree) if query else "Write SELECT … FROM … (WITH is allowed before it).",
             place=place_of(tree, sql) if query else place_at(sql, first.start, first.end),
         )
+    written_out(tree)
+    check_size(tree)
     for node in tree.walk():
         node.comments = None
         if type(node) not in ALLOWED:

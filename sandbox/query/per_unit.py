@@ -17,10 +17,22 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import MOST_ROWS, fixed_point, to_units
 from sandbox.query.expressions import Lowering
+from sandbox.query.grids import Reading
 from sandbox.query.parse import place_of
+from sandbox.query.readings import QUANTILES, wanted
 from sandbox.query.relations import Contribution, Rows, column
 from sandbox.query.scopes import Scope
-from sandbox.query.typed import Typed, as_double, cast, clamped, decimal_type, digits, held, overflow
+from sandbox.query.typed import (
+    NATIVE_WIDTH,
+    Typed,
+    as_double,
+    cast,
+    clamped,
+    decimal_type,
+    digits,
+    held,
+    overflow,
+)
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
 INNER = "__agg"
@@ -142,8 +154,18 @@ def _named(tree: exp.Expr, name: str) -> exp.Expr:
 def aggregate_of_unit(
     node: exp.Expr, condition: Typed | None, scope: Scope, sql: str
 ) -> tuple[exp.Expr, Typed]:
-    """The exact aggregate of one unit, and its facts: COUNT, SUM, AVG, MIN or MAX."""
+    """The exact aggregate of one unit, and its facts: COUNT, COUNT_IF, SUM, AVG, MIN, MAX or a quantile.
+
+    Of others, such as a variance, the last digits depend on the order of rows: other units could change it.
+    """
     most = Decimal(scope.bound.rows)
+    if isinstance(node, exp.CountIf):
+        test = scope.lowering.boolean(node.this).sql
+        test = test if condition is None else _when(condition, test)
+        known = exp.GT(this=exp.Count(this=test.copy()), expression=exp.Literal.number(0))
+        true = exp.Count(this=exp.Case(ifs=[exp.If(this=test.copy(), true=exp.Literal.number(1))]))
+        tree: exp.Expr = exp.Case(ifs=[exp.If(this=known, true=true)])  # DuckDB's is NULL where all are
+        return tree, Typed(tree, Kind.INTEGER, low=Decimal(0), high=most, bounded=False)
     if isinstance(node, exp.Count):
         tree = _count(node, condition, scope, sql)
         return tree, Typed(tree, Kind.INTEGER, low=Decimal(0), high=most, bounded=False, nullable=False)
@@ -152,6 +174,13 @@ def aggregate_of_unit(
             ErrorCode.SQL_UNSUPPORTED,
             f"{spoken_name(node)} of DISTINCT values is not supported.",
             "Drop DISTINCT inside the aggregate.",
+            place=place_of(node, sql),
+        )
+    if type(node) not in QUANTILES and not isinstance(node, exp.Sum | exp.Avg):
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"{spoken_name(node)} within a unit is not supported.",
+            "Supported within a unit: COUNT, COUNT_IF, SUM, AVG, MIN, MAX, MEDIAN and quantiles.",
             place=place_of(node, sql),
         )
     t = scope.lowering.lower(node.this)
@@ -164,13 +193,15 @@ def aggregate_of_unit(
     if not t.number:
         raise SandboxError(
             ErrorCode.SQL_TYPE,
-            "SUM and AVG need a number.",
+            f"{spoken_name(node)} needs a number.",
             "Cast it, or count it.",
             place=place_of(node, sql),
         )
     if t.low is None or t.high is None:
         raise _unbounded(node, sql)
     bounded = clamped(t)
+    if type(node) in QUANTILES:
+        return _quantile(node, bounded, sql)
     if bounded.kind is Kind.DOUBLE:
         # A sum of doubles depends on the order of rows, which other units could change: sum whole units.
         assert bounded.low is not None  # noqa: S101 -- clamped
@@ -193,6 +224,18 @@ def aggregate_of_unit(
     if isinstance(node, exp.Avg):
         return exp.Avg(this=bounded.sql.copy()), replace(as_double(bounded), bounded=False, keys=None)
     return _sum(bounded, most)
+
+
+def _quantile(node: exp.Expr, t: Typed, sql: str) -> tuple[exp.Expr, Typed]:
+    """A quantile of one unit's bounded numbers: it lies between two of them, in whichever order they come."""
+    reading, fraction = wanted(node, sql)
+    if reading in (Reading.MIN, Reading.MAX):
+        return (exp.Min if reading is Reading.MIN else exp.Max)(this=t.sql.copy()), t
+    between = reading is Reading.CONT and (t.kind is not Kind.DECIMAL or t.width > NATIVE_WIDTH)
+    value = as_double(t) if between else t
+    call = exp.PercentileCont if reading is Reading.CONT else exp.PercentileDisc
+    tree = call(this=value.sql.copy(), expression=exp.Literal.number(f"{fraction:f}"))
+    return tree, replace(value, sql=tree, keys=None, bounded=not between, near=between)
 
 
 def _scaled(value: Decimal | None, step: Decimal) -> Decimal | None:

@@ -19,8 +19,8 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
-from sandbox.query.boundary import Measure
-from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
+from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH, OWN_WIDTH
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
@@ -70,7 +70,7 @@ def rehearse(rewritten: Rewritten, seconds: float) -> None:
 
     """
     analyzed = rewritten.analyzed
-    tables = [(b.name, _schema({k.name: k.typed for k in b.keys}, b.measures)) for b in analyzed.boundaries]
+    tables = [(b.name, _noisy_schema(b)) for b in analyzed.boundaries]
     tables += [(o.name, _schema(o.columns, ())) for o in analyzed.open_tables]
     try:
         _runs(rewritten.post.text, frozenset(rewritten.post.widths), tuple(tables), seconds)
@@ -135,6 +135,12 @@ def _made_up(tables: Sequence[tuple[str, pa.Schema]]) -> Iterator[duckdb.DuckDBP
         for name, schema in tables:
             cursor.register(name, _sample(schema))
         yield cursor
+
+
+def _noisy_schema(b: Boundary) -> pa.Schema:
+    typed = {k.name: k.typed for k in b.keys} | {p.name: p.typed for p in b.points}
+    widths = {OWN_WIDTH + p.name: Typed(exp.Null(), Kind.DOUBLE) for p in b.points}
+    return _schema(typed | widths, b.measures)
 
 
 def _schema(typed: Mapping[str, Typed], measures: Sequence[Measure]) -> pa.Schema:

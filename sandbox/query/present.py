@@ -89,17 +89,21 @@ def cost_of(priced: Priced) -> Cost:
             if n.search is not None:
                 counts = counts_sensitivity(b.boundary.groups)
                 mechanism, used = n.search.mechanism, n.search.epsilon
-                shares.append(_share(f"clamp of {n.measure.label}", mechanism, used, counts, 0))
+                label, width = f"clamp of {n.measure.label}", mechanism.half_width()
+                shares.append(_share(label, mechanism, used, counts, 0, width))
                 sensitivity = Sensitivity.bounded(
                     b.boundary.groups, n.search.chosen or n.measure.most, n.measure.in_all
                 )
                 epsilon -= used
-            shares.append(_share(n.measure.label, n.mechanism, epsilon, sensitivity, n.measure.scale))
+            label, scale = n.measure.label, n.measure.scale
+            shares.append(_share(label, n.mechanism, epsilon, sensitivity, scale, n.half_width))
     loss = priced.loss
     return Cost(priced.epsilon, loss.delta, loss.epsilon, loss.rho, tuple(shares))
 
 
-def _share(label: str, mechanism: Mechanism, epsilon: Decimal, most: Sensitivity, scale: int) -> Share:
+def _share(
+    label: str, mechanism: Mechanism, epsilon: Decimal, most: Sensitivity, scale: int, half_width: int
+) -> Share:
     laplace = isinstance(mechanism, Laplace)
     step = Decimal(10) ** -scale
     return Share(
@@ -108,7 +112,7 @@ def _share(label: str, mechanism: Mechanism, epsilon: Decimal, most: Sensitivity
         epsilon=epsilon,
         sensitivity=(Decimal(most.l1) if laplace else Decimal(most.l2)) * step,
         scale=mechanism.scale * float(step),
-        half_width=float(Decimal(mechanism.half_width()) * step),
+        half_width=float(Decimal(half_width) * step),
     )
 
 

@@ -30,7 +30,7 @@ from sandbox.privacy.ledger import Ledger
 from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, Account, AccountKind, Budget, Loss
 from sandbox.privacy.mechanisms import Laplace, Mechanism
 from sandbox.privacy.selection import threshold
-from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.clamp import SHARE, Search, counts_sensitivity, grid
 from sandbox.query.rewrite import Rewritten
 
@@ -132,9 +132,9 @@ def epsilons(rewritten: Rewritten, most: Decimal | None) -> tuple[Decimal, Decim
 
 
 def half_width(priced: PricedBoundary, measure: str) -> Decimal:
-    """95 % half-width of a measure in its own unit."""
+    """95 % half-width of a measure in the unit of its column: whole steps, or those of its DECIMAL."""
     n = next(n for n in priced.noise if n.measure.name == measure)
-    return Decimal(n.half_width).scaleb(-n.measure.scale)
+    return Decimal(n.half_width).scaleb(-n.measure.scale if n.measure.decimal else 0)
 
 
 def _keeps_price(before: Odometer, limit: Budget, loss: Loss, epsilon: Decimal) -> bool:
@@ -163,7 +163,7 @@ class _Candidate:
 def _candidates(
     boundaries: Sequence[Boundary], epsilon: Decimal, delta: Decimal, accounts: Sequence[Account]
 ) -> list[_Candidate]:
-    whole = sum(m.weight.value for b in boundaries for m in b.measures)
+    whole = sum(m.weight.value for b in boundaries for m in b.vectors)
 
     def part(amount: Decimal, m: Measure) -> Decimal:
         return _down(amount * m.weight.value / whole)
@@ -174,7 +174,7 @@ def _candidates(
     found = [_candidate(boundaries, delta, laplace)]
     least = min(a.limit.delta for a in accounts)
     rho = epsilon_to_rho(epsilon, conversion_delta(least)) if least > 0 else Decimal(0)
-    if all(part(rho * SHARE, m) > 0 for b in boundaries for m in b.measures):
+    if all(part(rho * SHARE, m) > 0 for b in boundaries for m in b.vectors):
 
         def gaussian(b: Boundary, m: Measure) -> tuple[Noise, Loss]:
             return _noise(b, m, gaussian_for, part(rho, m), part(epsilon, m))
@@ -193,7 +193,7 @@ def _noise(
     """The noise on a measure for `amount` (epsilon or rho), shown as `epsilon`, and what it costs."""
     if not m.found:
         mechanism = kind(b.sensitivity(m), amount)
-        return Noise(m, mechanism, epsilon, mechanism.half_width()), _loss(mechanism, b.sensitivity(m))
+        return Noise(m, mechanism, epsilon, _half_width(b, m, mechanism)), _loss(mechanism, b.sensitivity(m))
     counts = counts_sensitivity(b.groups)
     searching = kind(counts, _down(amount * SHARE))
     rest = amount - _down(amount * SHARE)
@@ -223,7 +223,7 @@ def _candidate(
     priced = []
     for b in boundaries:
         noises = []
-        for m in b.measures:
+        for m in b.vectors:
             noise, loss = noise_for(b, m)
             pure = None if pure is None or loss.epsilon is None else pure + loss.epsilon
             rho += loss.rho
@@ -238,6 +238,13 @@ def _candidate(
             cut = b.floor
         priced.append(PricedBoundary(b, tuple(noises), cut))
     return _Candidate(tuple(priced), Loss(pure, rho, delta), sum(logs) / len(logs))
+
+
+def _half_width(b: Boundary, m: Measure, mechanism: Mechanism) -> int:
+    """95 % half-width of a noisy number; of ranks, that of the rank of a quantile."""
+    if m.kind is Measures.RANKS:
+        return math.ceil(b.tree(m).rank_error(mechanism))
+    return mechanism.half_width()
 
 
 def _down(value: Decimal) -> Decimal:

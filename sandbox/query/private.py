@@ -47,7 +47,8 @@ def aggregate(
     by_row = by_row and sure is not None and sure**2 <= groups * per_group**2
     if by_row and sure is not None:
         per_group = sure
-    measuring = Measuring(scope.bound.once, found, per_group, [], [], sure, by_row)
+    public_groups = _public_groups(keys, domain)
+    measuring = Measuring(scope.bound.once, found, per_group, [], [], sure, by_row, public_groups)
     outputs = _Outputs(name, nodes, keys, scope, measuring, sql, scalar)
     post = exp.Select(
         expressions=[
@@ -58,7 +59,7 @@ def aggregate(
     outputs.finish(select, post)
     if keys and (domain is None or floor > 0):
         measuring.units(Weight.SELECTS if domain is None else Weight.FLOOR)
-    if not measuring.measures:
+    if not measuring.measures and not measuring.trees:
         measuring.units()
     _check_numbers(domain, measuring, sql, select)
     boundary = Boundary(
@@ -73,8 +74,16 @@ def aggregate(
         by_row=by_row,
         floor=floor if keys else 0,
         unit=scope.unit,
+        trees=tuple(measuring.trees),
     )
     return boundary, Public(post, tuple(p.alias_or_name for p in select.selects))
+
+
+def _public_groups(keys: tuple[Key, ...], domain: tuple[tuple[object, ...], ...] | None) -> int | None:
+    """How many groups the answer will have; None where only the data knows."""
+    if keys and domain is None:
+        return None
+    return math.prod(len(values) for values in domain or ())
 
 
 def _check_numbers(

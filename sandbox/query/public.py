@@ -90,7 +90,9 @@ def _ours(node: exp.Cast) -> bool:
         return False
     if isinstance(node.this, exp.Literal):
         return re.fullmatch(r"-?\d+(\.\d+)?", str(node.this.this)) is not None
-    return isinstance(node.this, exp.Column) and re.fullmatch(r"m\d+|__w_.*", node.this.name) is not None
+    return (
+        isinstance(node.this, exp.Column) and re.fullmatch(r"[mq]\d+|__[wq]_.*", node.this.name) is not None
+    )
 
 
 def _is_double(node: exp.Expr) -> bool:

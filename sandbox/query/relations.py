@@ -210,6 +210,7 @@ def facts(policy: ColumnPolicy, links: frozenset[str], *, unit_level: bool) -> T
     number = p.type in (Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE)
     low_number = Decimal(low) if number and isinstance(low, int | Decimal) else None
     high_number = Decimal(high) if number and isinstance(high, int | Decimal) else None
+    span = (low, high) if isinstance(low, date) and isinstance(high, date) else None
     keys: tuple[Scalar, ...] | None = p.values
     if keys is None and p.type is Kind.BOOLEAN:
         keys = (False, True)
@@ -229,6 +230,7 @@ def facts(policy: ColumnPolicy, links: frozenset[str], *, unit_level: bool) -> T
         nullable=p.nullable or p.shown_as is not None,
         links=links if p.shown_as is None else frozenset(),
         unit_level=unit_level,
+        span=span,
     )
 
 

@@ -20,7 +20,7 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.buckets import PART, bucketed
-from sandbox.query.cells import joined_counts
+from sandbox.query.cells import joined_counts, leaf_counts
 from sandbox.query.growth import check_expanded
 from sandbox.query.limits import kept, key_literal, least_hash, listed
 from sandbox.query.parse import DIALECT
@@ -33,14 +33,21 @@ SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """The SELECT of one boundary, over stored relations by their placeholder names.
+    """The SELECTs of one boundary, over stored relations by their placeholder names.
 
     `buckets`: for each measure whose clamp is found privately, the SELECT of its parts by size.
+    `ranks`: the SELECT of each tree.
     """
 
     boundary: Boundary
     tree: exp.Select
     buckets: tuple[tuple[str, exp.Select], ...] = ()
+    ranks: tuple[exp.Select, ...] = ()
+
+    @property
+    def trees(self) -> tuple[exp.Select, ...]:
+        """All of them."""
+        return (self.tree, *(tree for _, tree in self.buckets), *self.ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +62,16 @@ class Rewritten:
 
 def rewrite(analyzed: Analyzed) -> Rewritten:
     """Boundaries to SELECTs; `fingerprint` names the normalised question (the same for the same meaning)."""
-    exact = tuple(Exact(b, bounded_select(b), _buckets(b)) for b in analyzed.boundaries)
-    for tree in (*(t for e in exact for t in (e.tree, *(b for _, b in e.buckets))), analyzed.post):
+    exact = tuple(
+        Exact(b, bounded_select(b), _buckets(b), tuple(leaf_counts(b, t) for t in b.trees))
+        for b in analyzed.boundaries
+    )
+    for tree in (*(t for e in exact for t in e.trees), analyzed.post):
         check_expanded(tree)
     parts = [
-        nameless(e.tree.copy()).sql(DIALECT, copy=False)
+        "".join(nameless(t.copy()).sql(DIALECT, copy=False) for t in (e.tree, *e.ranks))
         + repr((e.boundary.floor, e.boundary.groups, [name for name, _ in e.buckets]))
+        + repr([(t.grid, t.shape, [(p.reading, p.fraction) for p in t.points]) for t in e.boundary.trees])
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
@@ -71,6 +82,8 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
 
 def bounded_select(boundary: Boundary) -> exp.Select:
     """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
+    if not boundary.keys and not boundary.measures:
+        return exp.Select(expressions=[_alias(exp.Literal.number(1), "one")])
     pass_of = _once if boundary.once else _by_row if boundary.by_row else _per_unit
     per_group = pass_of(boundary)
     if not boundary.keys:

@@ -14,6 +14,7 @@ Numbers
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from functools import lru_cache
 
@@ -51,6 +52,7 @@ class Typed:
         unit_level: whether it is the same for all rows of one unit.
         ordinal: whether it numbers the rows of each unit: a whole number from 1, in no two rows the same.
         pieces: most values that a text is put together from, counting copies.
+        span: public bounds, inclusive, of a date or timestamp; values may lie outside. None when unknown.
 
     """
 
@@ -68,6 +70,7 @@ class Typed:
     unit_level: bool = False
     ordinal: bool = False
     pieces: int = 1
+    span: tuple[date, date] | None = None
 
     @property
     def exact(self) -> bool:
@@ -258,4 +261,9 @@ def as_timestamp(t: Typed) -> Typed:
     if t.kind is Kind.TIMESTAMP:
         return t
     tree = exp.TryCast(this=t.sql.copy(), to=exp.DataType.build("TIMESTAMP"))
-    return replace(t, sql=tree, kind=Kind.TIMESTAMP, keys=None, nullable=True, links=frozenset())
+    span = None if t.span is None else (_midnight(t.span[0]), _midnight(t.span[1]))
+    return replace(t, sql=tree, kind=Kind.TIMESTAMP, keys=None, nullable=True, links=frozenset(), span=span)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min)

@@ -45,7 +45,8 @@ AGGREGATES: frozenset[type] = frozenset(
     {
         exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Variance, exp.VariancePop, exp.Stddev,
         exp.StddevSamp, exp.StddevPop, exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope,
-        exp.RegrIntercept,
+        exp.RegrIntercept, exp.Median, exp.PercentileCont, exp.PercentileDisc, exp.Quantile,
+        exp.ApproxQuantile,
     }
 )  # fmt: skip
 
@@ -130,18 +131,21 @@ PARTS: dict[type, frozenset[str]] = {
     exp.Min: frozenset({"this"}),
     exp.Max: frozenset({"this"}),
     exp.CountIf: frozenset({"this"}),
+    exp.Median: frozenset({"this"}),
+    exp.PercentileCont: frozenset({"this", "expression"}),
+    exp.PercentileDisc: frozenset({"this", "expression"}),
+    exp.Quantile: frozenset({"this", "quantile"}),
+    exp.ApproxQuantile: frozenset({"this", "quantile"}),
 }
 
 _INSTEAD: dict[str, str] = {
-    "QUANTILE": "Use AVG, or counts in bands: GROUP BY a column that the policy shows in bands.",
+    "QUANTILE": "Supported: MIN(x), MAX(x), MEDIAN(x), QUANTILE_CONT(x, 0.9) and QUANTILE_DISC.",
     "SUBQUERY": "Write it as a join on the unit, or as a CTE.",
 }
 
 _HINTS: dict[type, str] = {
-    exp.Median: _INSTEAD["QUANTILE"],
-    exp.Quantile: _INSTEAD["QUANTILE"],
-    exp.PercentileCont: _INSTEAD["QUANTILE"],
-    exp.PercentileDisc: _INSTEAD["QUANTILE"],
+    exp.WithinGroup: _INSTEAD["QUANTILE"],
+    exp.Array: "A list holds the fractions of a quantile, as in QUANTILE_CONT(x, [0.25, 0.75]).",
     exp.Min: _INSTEAD["QUANTILE"],
     exp.Max: _INSTEAD["QUANTILE"],
     exp.Any: _INSTEAD["SUBQUERY"],
@@ -180,6 +184,7 @@ _SPOKEN: dict[type, str] = {
     exp.BitwiseRightShift: ">>", exp.BitwiseAnd: "&",
     exp.BitwiseOr: "|", exp.SimilarTo: "SIMILAR TO", exp.RawString: "text in dollars",
     exp.ByteString: "text with escapes", exp.National: "national text",
+    exp.PercentileCont: "QUANTILE_CONT", exp.PercentileDisc: "QUANTILE_DISC",
 }  # fmt: skip
 _NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
     (("REGEXP", "SIMILAR"), "Use LIKE 'a%', STARTS_WITH, CONTAINS or ENDS_WITH."),
@@ -191,6 +196,10 @@ _NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("READ_", "SCAN", "PARQUET_", "GLOB", "SNIFF"),
         "FROM takes tables of the grant; `sandbox datasets` lists them.",
+    ),
+    (
+        ("HISTOGRAM", "WIDTH_BUCKET", "EQUI_WIDTH", "BIN_EXACT"),
+        "Count by bands: SELECT FLOOR(x / 10) * 10 AS band, COUNT(*) … GROUP BY band.",
     ),
     (
         ("LIST", "ARRAY_AGG", "STRING_AGG", "GROUP_CONCAT", "FIRST", "LAST", "ANY_VALUE", "ARG_M", "MODE"),
@@ -233,8 +242,10 @@ def needed(node: exp.Func) -> tuple[str, ...]:
         return ()
     if isinstance(node, exp.NthValue):
         return ("this", "offset")
-    if isinstance(node, exp.RegrSlope | exp.RegrIntercept):
+    if isinstance(node, exp.RegrSlope | exp.RegrIntercept | exp.PercentileCont | exp.PercentileDisc):
         return ("this", "expression")
+    if isinstance(node, exp.Quantile | exp.ApproxQuantile):
+        return ("this", "quantile")
     return ("this", "start") if isinstance(node, exp.Substring) else ("this",)
 
 

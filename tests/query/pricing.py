@@ -16,7 +16,15 @@ from sandbox.query.noise import noise
 from sandbox.query.postprocess import Processed, post_process, rehearse
 from sandbox.query.price import Priced, price
 from tests.privacy.ledgers import create
-from tests.query.world import GRANT, POLICY, bucket_tables, exact_tables, published, rewritten
+from tests.query.world import (
+    GRANT,
+    POLICY,
+    bucket_tables,
+    exact_tables,
+    published,
+    rank_tables,
+    rewritten,
+)
 
 FLOOR = "  question: {epsilon: 10, delta: 1e-6}"
 
@@ -50,6 +58,7 @@ def answered(asked: Priced, connection: duckdb.DuckDBPyConnection) -> Processed:
     """The answer with real noise."""
     rehearse(asked.rewritten, 30.0)
     tables = tuple(exact_tables(asked.rewritten, connection))
-    exact = Executed(tables, (), tuple(bucket_tables(asked.rewritten, connection)))
+    buckets = tuple(bucket_tables(asked.rewritten, connection))
+    exact = Executed(tables, (), buckets, rank_tables(asked.rewritten, connection))
     noised = noise(asked, exact)
     return post_process(asked.rewritten, noised.priced or asked, noised, 30.0)

@@ -33,6 +33,9 @@ PEOPLE_NUMBERS = [
     "CAST(member AS INT)",
     "LEAST(GREATEST(LENGTH(people.city), 1), 8)",
 ]
+# Values of few cells, whose quantiles are exact in value; MIN and MAX without noise are the outermost.
+PEOPLE_QUANTILES = ["age", "age - 7", "CAST(member AS INT)"]
+VISIT_QUANTILES = ["days", "days // 3", "LEAST(GREATEST(level, -3), 3)"]
 VISIT_NUMBERS = ["days", "cost", "LEAST(GREATEST(level, -3), 3)"]
 PEOPLE_TESTS = [
     "age > 30",
@@ -106,6 +109,11 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     keys = {"people": PEOPLE_KEYS, "visits": VISIT_KEYS, "join": PEOPLE_KEYS + VISIT_KEYS + JOIN_KEYS}[shape]
     names = {"people": PEOPLE_NUMBERS, "visits": VISIT_NUMBERS, "join": PEOPLE_NUMBERS + VISIT_NUMBERS}[shape]
     tests = {"people": PEOPLE_TESTS, "visits": VISIT_TESTS, "join": PEOPLE_TESTS + VISIT_TESTS}[shape]
+    ranked = {
+        "people": PEOPLE_QUANTILES,
+        "visits": VISIT_QUANTILES,
+        "join": PEOPLE_QUANTILES + VISIT_QUANTILES,
+    }[shape]
     unit = "id" if shape != "visits" else "pid"
     source = {
         "people": "people",
@@ -138,9 +146,15 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     aggregates = []
     for i in range(draw(st.integers(1, 3))):
         number = draw(numbers(names))
+        value = draw(st.sampled_from(ranked))
         call = draw(
             st.sampled_from(
                 [
+                    f"MEDIAN({value})",
+                    f"QUANTILE_CONT({value}, 0.3)",
+                    f"QUANTILE_DISC({value}, 0.8)",
+                    f"MIN({value})",
+                    f"MAX({value}) - MIN({value})",
                     *(
                         [
                             "COUNT(*)",
@@ -166,7 +180,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                 ]
             )
         )
-        if "/ COUNT" not in call and draw(st.booleans()):
+        if ") / " not in call and ") - " not in call and draw(st.booleans()):
             call += f" FILTER (WHERE {draw(st.sampled_from(tests))})"
         aggregates.append(f"{call} AS a{i}")
     where = " AND ".join(conditions)
@@ -275,6 +289,9 @@ def nested_questions(draw: st.DrawFn) -> str:
                     f"AVG({number})",
                     f"MAX({number})",
                     f"MIN({number})",
+                    f"MEDIAN({number})",
+                    f"QUANTILE_DISC({number}, 0.3)",
+                    "COUNT_IF(days > 0)",
                     "COUNT(*)",
                     f"COUNT({number})",
                     "COUNT(DISTINCT kind)",

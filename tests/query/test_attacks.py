@@ -215,13 +215,12 @@ def test_rows_of_one_unit_cannot_multiply_until_time_ends(make: str) -> None:
 
 def test_no_question_is_nearly_free() -> None:
     """At epsilon 1e-12 a failure, or a long wait, told a bit about a chosen row for nothing."""
-    policies = {"w": (WORLD.policies["w"].content, WORLD.policies["w"].content.privacy)}
-    granted = WORLD.grants["g"].content.budget
+    question = rewritten("SELECT COUNT(*) AS n FROM people", WORLD)
     for asked in ("1e-12", "0.0009", "0", "-1", "NaN", "Infinity", "1001", "1e999999"):
         with pytest.raises(SandboxError) as refused:
-            price._epsilon(Decimal(asked), granted, policies)  # type: ignore[arg-type]
+            price.epsilons(question, Decimal(asked))
         assert refused.value.code is ErrorCode.EPSILON_INVALID
-    assert price._epsilon(Decimal("0.001"), granted, policies) == Decimal("0.001")  # type: ignore[arg-type]
+    assert price.epsilons(question, Decimal("0.001"))[2] == Decimal("0.001")
 
 
 # -- the use ladder --------------------------------------------------------------------------------

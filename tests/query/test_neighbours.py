@@ -30,6 +30,7 @@ from tests.query.world import (
     found_world,
     published,
     random_rows,
+    rank_tables,
     rewritten,
     silent_answer,
 )
@@ -83,6 +84,21 @@ def _assert_clamps_bounded(
     assert whole == whole_units(big[0].column(m.name), m).to_pylist(), "at the policy's bound nothing changes"
 
 
+def _ranks(boundary: Boundary, tables: tuple[pa.Table, ...]) -> dict[str, dict[tuple[Any, ...], int]]:
+    """Each tree as a map from (group, level, node) to integer units."""
+    found: dict[str, dict[tuple[Any, ...], int]] = {}
+    for tree, table in zip(boundary.trees, tables, strict=True):
+        nodes: dict[tuple[Any, ...], int] = {}
+        for row in table.to_pylist():
+            group = tuple(row[k.name] for k in boundary.keys)
+            for cell, rows in zip(row["cell"] or (), row["n"] or (), strict=True):
+                for level in range(tree.shape.levels):
+                    node = cell // tree.shape.branching**level
+                    nodes[group, level, node] = nodes.get((group, level, node), 0) + rows
+        found[tree.measure.name] = nodes
+    return found
+
+
 def assert_bounded(
     sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int, *, found: bool = False
 ) -> None:
@@ -95,16 +111,18 @@ def assert_bounded(
             exact_tables(question, less),
             bucket_tables(question, whole),
             bucket_tables(question, less),
+            rank_tables(question, whole),
+            rank_tables(question, less),
             strict=True,
         )
-        for boundary, big, small, big_parts, small_parts in pairs:
+        for boundary, big, small, big_parts, small_parts, more, fewer in pairs:
             assert set(big_parts) == {m.name for m in boundary.measures if m.found}
             for m in boundary.measures:
                 if m.found:
                     parts = (big, big_parts[m.name]), (small, small_parts[m.name])
                     _assert_clamps_bounded(boundary, m, *parts)
             with_unit, without = _vectors(boundary, big), _vectors(boundary, small)
-            if boundary.domain is not None:
+            if boundary.domain is not None and boundary.measures:
                 assert list(with_unit[boundary.measures[0].name]) == list(without[boundary.measures[0].name])
             for m in boundary.measures:
                 a, b = with_unit[m.name], without[m.name]
@@ -113,6 +131,13 @@ def assert_bounded(
                 assert sum(moves) <= sensitivity.l1, (sql, m)
                 assert sum(x * x for x in moves) <= sensitivity.l2_squared, (sql, m)
                 assert sum(x > 0 for x in moves) <= boundary.groups, (sql, m)
+            ranks, without_ranks = _ranks(boundary, more), _ranks(boundary, fewer)
+            for tree in boundary.trees:
+                a, b = ranks[tree.measure.name], without_ranks[tree.measure.name]
+                moves = [abs(a.get(k, 0) - b.get(k, 0)) for k in {*a, *b}]
+                sensitivity = boundary.sensitivity(tree.measure)
+                assert sum(moves) <= sensitivity.l1, (sql, tree)
+                assert sum(x * x for x in moves) <= sensitivity.l2_squared, (sql, tree)
             units = boundary.units
             if units is not None:
                 only = [k for k in with_unit[units.name] if k not in without[units.name]]

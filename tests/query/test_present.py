@@ -65,6 +65,8 @@ def test_the_half_width_of_a_noisy_number_covers_95_percent(books: Ledger, sql: 
     ("sql", "least", "most"),
     [
         ("SELECT AVG(age) AS a FROM people", 0.95, 0.99),
+        ("SELECT AVG(weight) AS a FROM people", 0.95, 0.99),
+        ("SELECT SUM(weight) AS a FROM people", 0.95, 0.96),
         ("SELECT 100 * SUM(CASE WHEN member THEN 1 ELSE 0 END) / COUNT(*) AS p FROM people", 0.95, 0.99),
         ("SELECT SUM(days) / COUNT(*) AS m FROM visits", 0.95, 0.99),
         ("SELECT ROUND(AVG(age), 0) AS a FROM people", 0.90, 1.0),

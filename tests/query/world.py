@@ -266,11 +266,20 @@ def bucket_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) ->
     ]
 
 
+def rank_tables(
+    question: Rewritten, connection: duckdb.DuckDBPyConnection
+) -> tuple[tuple[pa.Table, ...], ...]:
+    """The exact ranks of each boundary, one table for each of its trees."""
+    return tuple(
+        tuple(connection.sql(sql_of(t, RELATIONS)).to_arrow_table() for t in e.ranks) for e in question.exact
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Silent:
     """Noise that is none: only tests can make one, and nothing in the product accepts it by name."""
 
-    scale: float = 1.0
+    scale: float = 0.0
 
     def add(self, values: list[int], progress: object = None) -> list[int]:
         return list(values)
@@ -280,7 +289,7 @@ def planned(sql: str, world: Published) -> tuple[Rewritten, Priced]:
     """The question with a price that has no noise, rehearsed: all that can be refused is."""
     question = rewritten(sql, world)
     boundaries = tuple(
-        PricedBoundary(b, tuple(Noise(m, Silent(), Decimal(1), 0) for m in b.measures), 0)  # type: ignore[arg-type]
+        PricedBoundary(b, tuple(Noise(m, Silent(), Decimal(1), 0) for m in b.vectors), 0)  # type: ignore[arg-type]
         for b in question.analyzed.boundaries
     )
     priced = Priced(question, Decimal(1), Loss(Decimal(1), Decimal(1), Decimal(0)), (), boundaries)
@@ -292,8 +301,13 @@ def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnect
     """The answer with noise off."""
     question, priced = planned(sql, world)
     tables = {
-        b.boundary.name: noisy_table(b, exact)
-        for b, exact in zip(priced.boundaries, exact_tables(question, connection), strict=True)
+        b.boundary.name: noisy_table(b, exact, ranks)
+        for b, exact, ranks in zip(
+            priced.boundaries,
+            exact_tables(question, connection),
+            rank_tables(question, connection),
+            strict=True,
+        )
     }
     for o in question.analyzed.open_tables:
         tables[o.name] = connection.sql(sql_of(o.tree, RELATIONS)).to_arrow_table()
