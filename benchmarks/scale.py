@@ -16,6 +16,7 @@ class Scale:
         csv_mb: sizes of the generated CSV files whose loads are compared in memory, in MB.
         questions: that are asked one after the other for a latency.
         answers: whose error is averaged.
+        groups: of one answer that is given noise at once.
 
     """
 
@@ -25,7 +26,8 @@ class Scale:
     csv_mb: tuple[int, int]
     questions: int
     answers: int
+    groups: int
 
 
-WHOLE = Scale(tpch=1, rounds=7, loads=3, csv_mb=(250, 1000), questions=200, answers=1000)
-TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2, answers=2)
+WHOLE = Scale(tpch=1, rounds=7, loads=3, csv_mb=(250, 1000), questions=200, answers=1000, groups=1_000_000)
+TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2, answers=2, groups=1000)
