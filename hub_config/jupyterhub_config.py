@@ -28,7 +28,7 @@ if certificate:
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{ports[1]}"
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{ports[2]}"
 c.ConfigurableHTTPProxy.command = [
-    str(programs / "node"),
+    os.environ["SANDBOX_HUB_NODE"],
     str(Path(os.environ["SANDBOX_HUB_PROXY"], "node_modules", PROXY, "bin", PROXY)),
 ]
 c.JupyterHub.db_url = f"sqlite:///{state / 'hub.sqlite'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,3 +117,6 @@ def running(folder: Path) -> Iterator[Hub]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(90)
+    host, _, port = listen.rpartition(":")
+    with socket.socket() as line:
+        assert line.connect_ex((host, int(port))) != 0, "the proxy was left behind"
