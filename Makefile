@@ -48,7 +48,8 @@ test: setup ## all tests
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q
 
-test-slow: setup ## the long tests: hundreds of killed loads, thousands of answers (many minutes)
+test-slow: setup ## the long tests: hundreds of killed loads, thousands of answers, other systems (many minutes)
+	@.ci/programs
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m pytest -n $(WORKERS) -q -m long
 

@@ -34,7 +34,9 @@ class ZipMember:
         self._archive = archive
         self._info = info
         self.path = path
-        self.name = PurePosixPath(path).name
+        # Files of one name in several folders are told apart by their path.
+        self.name = path
+        self.origin = archive.origin
         self.size: int | None = info.compress_size
         self.length: int | None = info.file_size
 
@@ -68,9 +70,11 @@ class Archive:
 
     def __init__(self, place: Place, expansion: int) -> None:
         self._place = place
+        self.origin = place.origin
         try:
-            with place.random() as file, zipfile.ZipFile(file) as archive:
-                found = [info for info in archive.infolist() if not info.is_dir()]
+            # Open as long as its files may be read; many of them share it.
+            self._zip = zipfile.ZipFile(place.random())
+            found = [info for info in self._zip.infolist() if not info.is_dir()]
         except (zipfile.BadZipFile, OSError, ValueError, RuntimeError):
             raise unreadable(
                 f"{place.name} is not a zip archive, or is damaged.", "Fetch it again."
@@ -103,21 +107,9 @@ class Archive:
         if info.flag_bits & _ENCRYPTED:
             raise unreadable(f"{name} is encrypted in its archive.", "Unpack it with its password first.")
         try:
-            return _Whole(zipfile.ZipFile(self._place.random()), info)
+            return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", self._zip.open(info)), 1 << 20))
         except (zipfile.BadZipFile, RuntimeError, OSError, EOFError):
             raise unreadable(f"{name} is damaged in its archive.", "Fetch it again.") from None
-
-
-class _Whole(io.BufferedReader):
-    """A file of an archive that closes its archive too."""
-
-    def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-        self._archive = archive
-        super().__init__(cast("io.RawIOBase", archive.open(info)), 1 << 20)
-
-    def close(self) -> None:
-        super().close()
-        self._archive.close()
 
 
 def _path(info: zipfile.ZipInfo) -> str:
@@ -140,4 +132,4 @@ def _is_hidden(path: str) -> bool:
 
 
 def _matches(member: ZipMember, pattern: str) -> bool:
-    return fnmatchcase(member.path, pattern) or fnmatchcase(member.name, pattern)
+    return fnmatchcase(member.path, pattern) or fnmatchcase(PurePosixPath(member.path).name, pattern)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -108,12 +109,15 @@ class FilesSource:
         self._name = name
         self._uri = uri
         self._parts = parts
+        self._digest: str | None = None
 
     def describe(self) -> SourceDescription:
         """The file's name (or the pattern), its place, and the stored bytes of all files."""
         sizes = [part.place.size for part in self._parts]
         known = [size for size in sizes if size is not None]
-        return SourceDescription(self._name, self._uri, size=sum(known) if len(known) == len(sizes) else None)
+        return SourceDescription(
+            self._name, self._uri, self._digest, size=sum(known) if len(known) == len(sizes) else None
+        )
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, the same in every file.
@@ -149,6 +153,24 @@ class FilesSource:
                     rows = _with_partition(batch, wanted, part.partition)
                 yield replace(batch, rows=rows, bytes_done=before + batch.bytes_done)
             before += part.place.size or 0
+        self._digest = _digest(self._parts)
+
+
+def _digest(parts: tuple[FilePart, ...]) -> str | None:
+    """Of the files' bytes, as `sha256sum` gives it for one; None unless all lie on this machine."""
+    files = dict.fromkeys(part.place.origin for part in parts)
+    if None in files:
+        return None
+    try:
+        digests = []
+        for path in filter(None, files):
+            with path.open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    except OSError:
+        return None
+    if len(digests) == 1:
+        return f"sha256:{digests[0]}"
+    return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _columns(part: FilePart) -> tuple[str, ...]:

@@ -25,7 +25,17 @@ from connectors.wrong_text import without_wrong_text
 from sandbox.ingest.source import RAW_CHARACTERS, BadRecord, RawBatch
 
 _BATCH = 8192
+_BATCH_BYTES = 4 << 20
 _WIDE_UNITS = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32"})
+
+
+def _block(lines: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for line in islice(lines, _BATCH):
+        yield line
+        size += len(line)
+        if size >= _BATCH_BYTES:
+            return
 
 
 class FixedWidthFile:
@@ -69,7 +79,7 @@ class FixedWidthFile:
         places = [self.columns().index(name) for name in columns]
         with self._lines() as (lines, text, file):
             number = sum(1 for _ in islice(lines, self._before()))
-            while block := list(islice(lines, _BATCH)):
+            while block := list(_block(lines)):
                 batch = self._batch(block, number, places, columns, file.consumed)
                 yield without_wrong_text(batch) if text.marked or text.nul else batch
                 number += len(block)

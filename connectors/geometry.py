@@ -37,6 +37,20 @@ def geometry_cells(found: object) -> dict[str, object]:
     return dict(zip(GEOMETRY_COLUMNS, (wkb, *box), strict=True))
 
 
+def numbers(found: object) -> object:
+    """A geometry whose coordinates were read as texts, with numbers in their place.
+
+    Raises:
+        ValueError: they are none.
+
+    """
+    if isinstance(found, Mapping):
+        return {key: numbers(inner) if key != "type" else inner for key, inner in found.items()}
+    if isinstance(found, list):
+        return [numbers(inner) for inner in found]
+    return float(found) if isinstance(found, str) else found
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)

@@ -33,7 +33,9 @@ def column_names(
         SandboxError: SOURCE_UNREADABLE for a name that is used twice or is no text.
 
     """
-    if not lines:
+    if not lines and options.names:
+        names = options.names
+    elif not lines:
         names = tuple(f"column_{place}" for place in range(1, cells + 1))
     else:
         if options.header_names == "joined":
@@ -41,7 +43,7 @@ def column_names(
         else:
             joined = list(lines[0 if options.header_names == "first" else -1])
         names = tuple(name.strip() or f"(column {place})" for place, name in enumerate(joined, 1))
-    if options.names:
+    if options.names and lines:
         if len(options.names) != len(names):
             raise unreadable(
                 f"{file} has {len(names)} columns, and the option names gives {len(options.names)}.",

@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,6 @@ from connectors.wrong_text import without_wrong_text
 from sandbox.ingest.source import RawBatch
 
 HEAD_OBJECTS = 10_000
-BATCH_OBJECTS = 8192
 
 
 class Once(dict[str, object]):
@@ -91,7 +91,7 @@ class JsonDocument:
         with self._items() as (items, text, file):
             for number, item in enumerate(items, 1):
                 self._add(rows, number, item)
-                if len(rows) >= BATCH_OBJECTS:
+                if rows.is_full:
                     batch = rows.batch(file.consumed)
                     yield without_wrong_text(batch) if text.marked or text.nul else batch
             batch = rows.batch(file.consumed)
@@ -104,7 +104,7 @@ class JsonDocument:
             rows.bad(number, "a key that is named twice", raw_json(item))
         else:
             try:
-                rows.add(self.flat(item), number, raw_json(item))
+                rows.add(self.flat(item), number, partial(raw_json, item))
             except ValueError as error:
                 rows.bad(number, str(error), raw_json(item))
 

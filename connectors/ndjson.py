@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 from connectors.decoding import Utf8Stream
@@ -87,12 +88,15 @@ class NdjsonFile:
         for number, line in enumerate(block, before + 1):
             if line.isspace():
                 continue
-            raw = line.decode("utf-8").rstrip("\r\n")
             try:
-                rows.add(_object(line), number, raw)
+                rows.add(_object(line), number, partial(_raw, line))
             except NotARow as error:
-                rows.bad(number, str(error), raw)
+                rows.bad(number, str(error), _raw(line))
         return rows.batch(bytes_done)
+
+
+def _raw(line: bytes) -> str:
+    return line.decode("utf-8").rstrip("\r\n")
 
 
 def _block(lines: Iterator[bytes]) -> Iterator[bytes]:

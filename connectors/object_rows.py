@@ -9,7 +9,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -18,6 +18,9 @@ import pyarrow as pa
 from sandbox.ingest.source import RAW_CHARACTERS, BadRecord, RawBatch
 
 MOST_LEVELS = 8
+
+_BATCH_ROWS = 8192
+_BATCH_CHARACTERS = 4 << 20
 
 
 class NotARow(ValueError):
@@ -92,17 +95,25 @@ class RowsOfObjects:
         self._cells: list[list[str | None]] = []
         self._records: list[int] = []
         self._bad: list[BadRecord] = []
+        self._size = 0
 
     def __len__(self) -> int:
         return len(self._records) + len(self._bad)
 
-    def add(self, found: Mapping[str, object], record: int, raw: str) -> None:
-        """The next object; one that is no row becomes a bad record with this text."""
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for a batch."""
+        return len(self) >= _BATCH_ROWS or self._size >= _BATCH_CHARACTERS
+
+    def add(self, found: Mapping[str, object], record: int, raw: Callable[[], str]) -> None:
+        """The next object; one that is no row becomes a bad record with the text that `raw` gives."""
         try:
-            self._cells.append(row(found, self._columns, self._nulls))
+            cells = row(found, self._columns, self._nulls)
+            self._cells.append(cells)
             self._records.append(record)
+            self._size += sum(map(len, filter(None, cells)))
         except NotARow as error:
-            self.bad(record, str(error.args[0]), raw, error.args[1])
+            self.bad(record, str(error.args[0]), raw(), error.args[1])
 
     def bad(self, record: int, reason: str, raw: str, column: str = "") -> None:
         """A record that is no object."""
@@ -116,4 +127,5 @@ class RowsOfObjects:
         )
         made = RawBatch(rows, np.array(self._records, np.int64), self._part, bytes_done, tuple(self._bad))
         self._cells, self._records, self._bad = [], [], []
+        self._size = 0
         return made

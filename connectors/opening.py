@@ -73,9 +73,9 @@ class FileBytes(io.RawIOBase):
                 f"{self.name} is {what} that is damaged or incomplete.", "Fetch it again."
             ) from None
         except OSError as error:
-            raise unreadable(f"{self.name} cannot be read: {error.strerror}.") from None
+            raise unreadable(f"{self.name} cannot be read: {error.strerror or 'it broke off'}.") from None
         self._produced += count
-        if self._produced > ALWAYS_ALLOWED and self._produced > self._file.tell() * self._expansion:
+        if self._produced > ALWAYS_ALLOWED and self._produced > self.consumed * self._expansion:
             raise expands(self.name, self._expansion)
         return count
 

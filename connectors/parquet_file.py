@@ -45,7 +45,7 @@ class ParquetFile:
         with self._open() as file:
             total = max(1, file.metadata.num_rows)
             try:
-                for rows in file.iter_batches(_batch_rows(file.metadata), columns=list(columns)):
+                for rows in _batches(file, list(columns)):
                     records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
                     done += rows.num_rows
                     yield RawBatch(
@@ -71,3 +71,10 @@ def _batch_rows(metadata: pq.FileMetaData) -> int:
     size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     wide = size // max(1, metadata.num_rows) + 1
     return max(256, min(_BATCH_ROWS, _BATCH_BYTES // wide))
+
+
+def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Row group by row group: over all of them Arrow reads ahead until the whole file lies in memory."""
+    size = _batch_rows(file.metadata)
+    for group in range(file.metadata.num_row_groups):
+        yield from file.iter_batches(size, row_groups=[group], columns=columns)

@@ -37,6 +37,11 @@ class Place(Protocol):
         """Bytes that it gives, if known; differs from `size` in an archive."""
         ...
 
+    @property
+    def origin(self) -> Path | None:
+        """The file of this machine that holds it; None if it lies elsewhere."""
+        ...
+
     def stream(self) -> BinaryIO:
         """Its bytes from the start.
 
@@ -70,6 +75,7 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.origin: Path | None = path
         self.name = path.name
         self.path = path.as_posix()
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
+from functools import partial
 from typing import Any
 
 import shapefile
@@ -19,8 +20,6 @@ from connectors.object_rows import RowsOfObjects
 from connectors.opening import unreadable
 from connectors.places import Place
 from sandbox.ingest.source import RawBatch
-
-_BATCH = 4096
 
 
 class ShapefileReader:
@@ -62,8 +61,8 @@ class ShapefileReader:
                 except (ValueError, IndexError, shapefile.GeoJSON_Error):
                     rows.bad(number, "not a geometry", str(cells), "geometry")
                 else:
-                    rows.add(cells, number, str(cells))
-                if len(rows) >= _BATCH:
+                    rows.add(cells, number, partial(str, cells))
+                if rows.is_full:
                     yield rows.batch(size * number // total)
             yield rows.batch(size)
 

@@ -4,22 +4,26 @@ Rules
 - Without the option `sheet` the only sheet that holds anything is read; if several do, one must be named.
 - Rows are numbered as in the workbook; rows without any value are passed over, as blank lines are.
 - A whole number loses its `.0`, a date or time is written as ISO 8601; a cell that shows an error is null.
-- A sheet is held in memory, which its format limits; an archive that expands too far is refused.
+- A sheet is held in memory, in a process of its own that may have so much and no more; an archive that
+  expands too far is refused.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from itertools import islice
+from itertools import chain, islice
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import python_calamine as calamine
+import python_calamine  # noqa: F401  # said to be missing before a process is started
 
 from connectors.file_options import FileOptions
 from connectors.header import column_names, without_footer
@@ -42,6 +46,21 @@ class _Area:
     end_column: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    total: int
+    rows: Iterator[tuple[int, list[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """Names of the columns, the first of them (from 0), and the rows below."""
+
+    names: tuple[str, ...]
+    start: int
+    rows: Iterator[tuple[int, list[str]]]
+
+
 class WorkbookFile:
     """One workbook."""
 
@@ -57,7 +76,8 @@ class WorkbookFile:
             SandboxError: SOURCE_UNREADABLE, ARGUMENT.
 
         """
-        return self._head(self._rows())[0]
+        with self._opened() as sheet:
+            return self._head(sheet).names
 
     def batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
         """Its rows as text columns.
@@ -68,85 +88,106 @@ class WorkbookFile:
         """
         yield from without_footer(self._batches(columns), self._options.footer_lines)
 
-    def _head(self, rows: Iterator[tuple[int, list[str]]]) -> tuple[tuple[str, ...], int, int]:
-        """Names of the columns, first column, and the number of the last row of the header."""
-        header = list(islice(rows, self._options.header_lines))
+    def _head(self, sheet: _Sheet) -> _Head:
+        header = list(islice(sheet.rows, self._options.header_lines))
         lines = [cells for _, cells in header]
         start, width = _extent(lines)
-        if not lines:
-            width = len(next(rows, (0, []))[1])
+        first = [] if lines else list(islice(sheet.rows, 1))
+        width = width or max((len(cells) for _, cells in first), default=0)
         if not width:
             raise unreadable(f"{self._place.name} is empty.", "Check sheet, range and skip_lines.")
         names = column_names(self._place.name, [line[start:width] for line in lines], width, self._options)
-        return names, start, header[-1][0] if header else 0
+        return _Head(names, start, chain(first, sheet.rows))
 
     def _batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
-        names, start, header_ends = self._head(self._rows())
-        places = [start + names.index(name) for name in columns]
-        end = start + len(names)
         nulls = frozenset(self._options.nulls)
         size = self._place.size or 0
-        total = max(1, self._total)
-        rows = (row for row in self._rows() if row[0] > header_ends)
-        while block := list(islice(rows, _BATCH)):
-            bad = tuple(
-                BadRecord(self._place.name, number, "", "cells beyond the last column", "\t".join(cells))
-                for number, cells in block
-                if any(cells[end:]) or any(cells[:start])
-            )
-            wide = {one.record for one in bad}
-            kept = [(number, cells) for number, cells in block if number not in wide]
-            arrays = [
-                pa.array([None if cells[at] in nulls else cells[at] for _, cells in kept], pa.string())
-                for at in places
-            ]
-            made = pa.RecordBatch.from_arrays(arrays, names=list(columns))
-            records = np.array([number for number, _ in kept], np.int64)
-            yield RawBatch(made, records, self._place.name, min(size, size * block[-1][0] // total), bad)
+        with self._opened() as sheet:
+            head = self._head(sheet)
+            places = [head.start + head.names.index(name) for name in columns]
+            end = head.start + len(head.names)
+            while block := list(islice(head.rows, _BATCH)):
+                bad = tuple(
+                    BadRecord(self._place.name, number, "", "cells beyond the last column", "\t".join(cells))
+                    for number, cells in block
+                    if any(cells[end:]) or any(cells[: head.start])
+                )
+                wide = {one.record for one in bad}
+                kept = [(number, cells) for number, cells in block if number not in wide]
+                arrays = [
+                    pa.array([_cell(cells, at, nulls) for _, cells in kept], pa.string()) for at in places
+                ]
+                made = pa.RecordBatch.from_arrays(arrays, names=list(columns))
+                records = np.array([number for number, _ in kept], np.int64)
+                done = min(size, size * block[-1][0] // max(1, sheet.total))
+                yield RawBatch(made, records, self._place.name, done, bad)
 
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Rows of the area that hold anything, with their numbers, the skipped ones left away."""
+    @contextmanager
+    def _opened(self) -> Iterator[_Sheet]:
         with self._place.random() as file:
             self._check_expansion(file)
-            sheet = self._sheet(file)
-        self._total = sheet.total_height
-        before = sheet.start[1] if sheet.start else 0
+            content = file.read()
+        command = [sys.executable, "-I", "-m", "connectors.sheet_process", self._options.sheet]
+        with Popen(  # noqa: S603  # our own program; the sheet's name is data to it
+            command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={"LC_ALL": "C.UTF-8"}
+        ) as process:
+            try:
+                yield self._sheet(process, content)
+            finally:
+                process.kill()
+
+    def _sheet(self, process: Popen[bytes], content: bytes) -> _Sheet:
+        if process.stdin is None or process.stdout is None:
+            raise self._too_large()
+        with suppress(BrokenPipeError):
+            process.stdin.write(content)
+            process.stdin.close()
+        line = process.stdout.readline()
+        if not line:
+            raise self._too_large()
+        found = json.loads(line)
+        self._check(found)
         area = self._area
-        first = max(area.first_row, self._skipped())
-        for number, row in enumerate(islice(sheet.iter_rows(), first, area.end_row), first + 1):
-            cells = [*[""] * before, *map(_text, row)][area.first_column : area.end_column]
-            if any(cells):
+        first = max(area.first_row, self._skipped()) + 1
+        return _Sheet(found["rows"], self._rows(process, first, area))
+
+    def _rows(self, process: Popen[bytes], first: int, area: _Area) -> Iterator[tuple[int, list[str]]]:
+        """Rows of the area that hold anything, with their numbers, the skipped ones left away."""
+        for line in process.stdout or ():
+            number, row = json.loads(line)
+            if area.end_row is not None and number > area.end_row:
+                return
+            cells = row[area.first_column : area.end_column]
+            if number >= first and any(cells):
                 yield number, cells
+        if process.wait():
+            raise self._too_large()
+
+    def _check(self, found: Mapping[str, Any]) -> None:
+        name = self._place.name
+        match found.get("problem"):
+            case "password":
+                raise unreadable(f"{name} needs a password.", "Save it without one.")
+            case "damaged":
+                raise unreadable(f"{name} is no workbook, or is damaged.", "Fetch it again.")
+            case "no such sheet":
+                raise unreadable(f"{name} has no such sheet.", f"It has: {', '.join(found['sheets'])}.")
+        if not found["sheets"]:
+            raise unreadable(f"{name} is empty.", "Check that the right file and sheet were named.")
+        if len(found["sheets"]) > 1:
+            raise unreadable(
+                f"{name} has several sheets that hold something.",
+                f"Name one by the option sheet: {', '.join(found['sheets'])}.",
+            )
+
+    def _too_large(self) -> Exception:
+        return unreadable(
+            f"{self._place.name} needs more memory than a workbook may have.",
+            "A stray cell far from the others makes a sheet large: remove it, or save the sheet as CSV.",
+        )
 
     def _skipped(self) -> int:
         return self._area.first_row + self._options.skip_lines
-
-    def _sheet(self, file: Any) -> Any:
-        try:
-            book = calamine.CalamineWorkbook.from_filelike(file)
-            names = book.sheet_names
-            wanted = self._options.sheet
-            if wanted and wanted not in names and wanted.isdigit() and 0 < int(wanted) <= len(names):
-                wanted = names[int(wanted) - 1]
-            if wanted:
-                if wanted not in names:
-                    raise unreadable(f"{self._place.name} has no such sheet.", f"It has: {', '.join(names)}.")
-                return book.get_sheet_by_name(wanted)
-            full = [sheet for name in names if (sheet := book.get_sheet_by_name(name)).height]
-        except calamine.PasswordError:
-            raise unreadable(f"{self._place.name} needs a password.", "Save it without one.") from None
-        except (calamine.CalamineError, ValueError, OSError):
-            raise unreadable(
-                f"{self._place.name} is no workbook, or is damaged.", "Fetch it again."
-            ) from None
-        if len(full) > 1:
-            raise unreadable(
-                f"{self._place.name} has several sheets that hold something.",
-                f"Name one by the option sheet: {', '.join(sheet.name for sheet in full)}.",
-            )
-        if not full:
-            raise unreadable(f"{self._place.name} is empty.", "Check that the right file was named.")
-        return full[0]
 
     def _check_expansion(self, file: Any) -> None:
         try:
@@ -188,15 +229,6 @@ def _column(letters: str) -> int:
     return number - 1
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return str(value.total_seconds())
-    return str(value)
+def _cell(cells: Sequence[str], place: int, nulls: Collection[str]) -> str | None:
+    cell = cells[place] if place < len(cells) else ""
+    return None if cell in nulls else cell

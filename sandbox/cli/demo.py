@@ -100,7 +100,7 @@ def _load(show: _Show) -> None:
     with _csv_files(show.folder) as files:
         for table, file in files.items():
             request = LoadRequest(str(file), "nafld", table)
-            with terminal.progress(f"Loading nafld.{table}") as steps:
+            with terminal.progress(f"Loading nafld.{table}", of_bytes=True) as steps:
                 report = loading.load(show.instance, operator_of_this_machine(), request, steps)
             version = report.version
             size = sum(part.size for part in version.files)

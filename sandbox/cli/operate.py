@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,7 @@ def load(
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Load a table into encrypted Parquet, as one new version or not at all."""
-    from sandbox.service import loading  # noqa: PLC0415
+    from sandbox.service import loading, planning  # noqa: PLC0415
     from sandbox.service.reports import LoadRequest  # noqa: PLC0415
 
     given = {
@@ -118,9 +119,9 @@ def load(
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
         if plan:
-            _show_plan(loading.plan(instance, who, request))
+            _show_plan(planning.plan(instance, who, request))
             return
-        with terminal.progress(f"Loading {dataset}.{table}") as steps:
+        with terminal.progress(f"Loading {dataset}.{table}", of_bytes=True) as steps:
             report = loading.load(instance, who, request, steps)
     _show_load(report)
 
@@ -228,10 +229,31 @@ def _show_plan(plan: LoadPlan) -> None:
             "",
             "A steward confirms the types, says how each column may be used, and publishes the policy.",
         )
+        _show_rows(plan)
+        _show_sensitive(plan)
         return
     terminal.show(terminal.table([("column", "left"), ("type", "left")], plan.columns))
     _show_left_out(plan.left_out)
+    _show_rows(plan)
+    _show_sensitive(plan)
+    for reason, count in plan.misfits[:MOST_REASONS]:
+        terminal.say(f"Of the first {plan.checked:,} records {count:,} would be set aside: {reason}")
     terminal.say(f"A plan only: nothing of {plan.source} was loaded into {plan.dataset}.{plan.table}.")
+
+
+def _show_rows(plan: LoadPlan) -> None:
+    if plan.rows:
+        heads = [(name, "left") for name, _ in plan.columns]
+        terminal.show(terminal.table(heads, plan.rows), "The first rows. These are raw data, for you only.")
+
+
+def _show_sensitive(plan: LoadPlan) -> None:
+    for found in plan.looks_like:
+        terminal.say(f"{found.column} looks like {found.kind}: {found.evidence}.")
+    if plan.looks_like:
+        terminal.say(
+            "A steward decides in the policy how such columns may be used; what it does not list stays out."
+        )
 
 
 def _show_load(report: LoadReport) -> None:
@@ -248,6 +270,10 @@ def _show_load(report: LoadReport) -> None:
     terminal.say(
         f"Loaded {version.dataset}.{version.table}, version {version.version}: {version.rows:,} rows."
     )
+    if report.watermark is not None:
+        terminal.say(
+            f"The next increment begins after: --append --option after={shlex.quote(report.watermark)}"
+        )
     if version.quarantined:
         for reason in report.reasons[:MOST_REASONS]:
             column = f"{reason.column}: " if reason.column else ""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol
 
 from rich import box
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 240
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Steps(Protocol):
@@ -99,24 +103,55 @@ def printable(text: str) -> str:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Steps]:
-    """A bar on stderr in a terminal, one line in a pipe. Yields the function that moves it."""
+def progress(what: str, *, of_bytes: bool = False) -> Iterator[Steps]:
+    """A bar on stderr in a terminal, lines now and then in a pipe. Yields the function that moves it."""
     console = stderr()
     if not console.is_terminal:
         console.print(f"{what} …", markup=False, highlight=False, soft_wrap=True)
-        yield _silent
+        yield _Lines(console, what) if of_bytes else _silent
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich import progress as bars  # noqa: PLC0415
 
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True
-    ) as bar:
+    columns: list[bars.ProgressColumn] = [
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.TimeElapsedColumn(),
+    ]
+    if of_bytes:
+        columns += [bars.DownloadColumn(), bars.TransferSpeedColumn(), bars.TimeRemainingColumn()]
+    with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(what), total=None)
 
         def move(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
 
         yield move
+
+
+def pace(done: int, total: int | None, seconds: float) -> str:
+    """How far and how fast: `45 % of 1.2 GB, 12.3 MB/s, 0:31 left`."""
+    rate = done / max(seconds, 1e-3)
+    speed = f"{decimal(int(rate))}/s"
+    if not total:
+        return f"{decimal(done)}, {speed}"
+    far = f"{min(100, 100 * done // total)} % of {decimal(total)}, {speed}"
+    return f"{far}, {timedelta(seconds=round(max(0, total - done) / rate))} left" if rate else far
+
+
+class _Lines:
+    """Says how far work has come every ten seconds."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console = console
+        self._what = what
+        self._started = self._said = time.monotonic()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = now
+            text = f"{self._what}: {pace(done, total, now - self._started)}"
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _silent(done: int, total: int | None) -> None:

@@ -34,7 +34,7 @@ from sandbox.ingest.quarantine import Quarantine
 from sandbox.ingest.reading import Reading
 from sandbox.ingest.report import LoadLimits, LoadReport, Progress
 from sandbox.ingest.rows import UnitColumn
-from sandbox.ingest.source import Source
+from sandbox.ingest.source import Incremental, Source
 from sandbox.policy.types import Policy, TablePolicy
 from sandbox.vault.durable import writing
 from sandbox.vault.keyring import Grade, Keyring
@@ -151,6 +151,7 @@ def load_table(
             left_out=left_out,
             drift=changed,
             seconds=time.monotonic() - started,
+            watermark=source.watermark if isinstance(source, Incremental) else None,
         )
 
 

@@ -47,6 +47,7 @@ class LoadReport:
         left_out: columns of the source that the policy does not list; they are not stored.
         drift: how the columns of the source differ from those of the version before; it was accepted.
         seconds: wall time.
+        watermark: greatest value of the key in whose order the source was read; raw data.
 
     """
 
@@ -58,3 +59,4 @@ class LoadReport:
     left_out: tuple[str, ...]
     drift: Drift
     seconds: float
+    watermark: str | None = None

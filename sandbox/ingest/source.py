@@ -17,7 +17,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,10 @@ RAW_CHARACTERS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class SourceDescription:
-    """What is read: a short name, a URI without secrets, and digest and size (bytes) where known."""
+    """What is read: a short name, a URI without secrets, and size (bytes) and digest where known.
+
+    A digest (`sha256:…`) is of the bytes that were read, and is known after they were, if at all.
+    """
 
     name: str
     uri: str
@@ -141,6 +144,18 @@ class Source(Protocol):
 
         """
         ...
+
+
+@runtime_checkable
+class Incremental(Protocol):
+    """A source that is read in the order of a key, so that a later load can go on where this one ended.
+
+    Attributes:
+        watermark: greatest value of the key that was read, as text; None before reading, or without a key.
+
+    """
+
+    watermark: str | None
 
 
 class Connector(Protocol):

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.ingest.source import RawBatch, Source, SourceDescription
+from sandbox.ingest.source import Incremental, RawBatch, Source, SourceDescription
 
 Written: TypeAlias = Callable[[str], str]
 """The plain spelling of a trimmed text; the same text where it is not spelled as declared."""
@@ -141,6 +141,11 @@ class WrittenSource:
     def describe(self) -> SourceDescription:
         """What is read."""
         return self._source.describe()
+
+    @property
+    def watermark(self) -> str | None:
+        """Of the source below, in its own spelling."""
+        return self._source.watermark if isinstance(self._source, Incremental) else None
 
     def columns(self) -> tuple[str, ...]:
         """Names of the columns.

@@ -1,4 +1,4 @@
-"""What an operator does with data: plan a load, load, look at what was set aside."""
+"""What an operator does with data: load, look at what was set aside."""
 
 from __future__ import annotations
 
@@ -9,51 +9,17 @@ from sandbox.catalog.model import TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
 from sandbox.ingest.connect import open_source
-from sandbox.ingest.infer import columns_block, infer
-from sandbox.ingest.load import check_columns, load_table
+from sandbox.ingest.load import load_table
 from sandbox.ingest.quarantine import read_quarantine
 from sandbox.ingest.report import LoadLimits, LoadReport
-from sandbox.ingest.schema import type_name
 from sandbox.ingest.source import BadRecord
 from sandbox.policy.published import Version
 from sandbox.policy.types import Policy, TablePolicy
 from sandbox.service.home import Home, need
-from sandbox.service.reports import LoadPlan, LoadRequest
+from sandbox.service.reports import LoadRequest
 
 Steps = Callable[[int, int | None], None]
 """Called with bytes read, and bytes of the source (None: unknown)."""
-
-
-def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
-    """What a load would do, or, for a table that no policy names, the columns that its policy might declare.
-
-    Reads the head of the source, stores nothing.
-
-    Raises:
-        SandboxError: ROLE_REFUSED, SOURCE_UNREADABLE, ARGUMENT; LOAD_REFUSED when columns are missing.
-
-    """
-    need(actor, Role.OPERATOR, "Loading data")
-    source = open_source(request.location, request.options, connector=request.connector)
-    version = home.registry.snapshot().policies.get(request.dataset)
-    rules = None if version is None else version.content.tables.get(request.table)
-    if rules is None:
-        suggested = infer(source)
-        return LoadPlan(
-            dataset=request.dataset,
-            table=request.table,
-            source=source.describe().uri,
-            columns=tuple((name, type_name(column)) for name, column in suggested.items()),
-            left_out=(),
-            suggestion=columns_block(suggested),
-        )
-    return LoadPlan(
-        dataset=request.dataset,
-        table=request.table,
-        source=source.describe().uri,
-        left_out=check_columns(rules, source.columns()),
-        columns=tuple((name, type_name(column)) for name, column in rules.columns.items()),
-    )
 
 
 def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = None) -> LoadReport:

@@ -64,6 +64,10 @@ class LoadPlan:
         left_out: columns of the source that the policy does not list.
         suggestion: where no policy names the table, `columns:` for one (YAML), by the first rows; the
             steward confirms it. Empty otherwise.
+        rows: cells of the first rows, cut short; raw data, for the operator only.
+        checked: records of the head that were checked against the policy.
+        misfits: why some of them would be set aside, and how many, most frequent first.
+        looks_like: columns that seem to hold something sensitive, by the head; also for the operator only.
 
     """
 
@@ -73,6 +77,10 @@ class LoadPlan:
     columns: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...]
     suggestion: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+    checked: int = 0
+    misfits: tuple[tuple[str, int], ...] = ()
+    looks_like: tuple[Classified, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

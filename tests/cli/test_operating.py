@@ -53,13 +53,29 @@ def test_a_plan_loads_nothing(town: Path) -> None:
     assert planned.code == 0
     assert "integer" in planned.out
     assert "A plan only" in planned.out
+    assert "raw data, for you only" in planned.out
     after = sandbox("audit", "show", "--as", "zhao", "--kind", "dataset.loaded", home=town / "home").out
     assert after == before
+
+
+def test_a_plan_says_what_would_be_set_aside(town: Path, tmp_path: Path) -> None:
+    lines = (town / "files" / "residents.csv").read_text().splitlines()
+    file = tmp_path / "bad.csv"
+    file.write_text("\n".join([lines[0] + ",extra", lines[1] + ",x", "?" + lines[2] + ",x", "1"]) + "\n")
+    planned = load(town, file, "--plan")
+    assert planned.code == 0, planned.err
+    assert "not list extra" in planned.out
+    assert "Of the first 3 records 1 would be set aside" in planned.out
+    assert "cells expected, 1 found" in planned.out
 
 
 def test_a_plan_for_an_unknown_table_suggests_columns_to_confirm(town: Path, tmp_path: Path) -> None:
     file = tmp_path / "new.csv"
     file.write_text("code,day,amount\n007,2026-01-31,1.50\n")
+    phones = tmp_path / "phones.csv"
+    phones.write_text("手机\n" + "".join(f"138{n:08d}\n" for n in range(40)))
+    told = sandbox("load", phones, "--dataset", "new", "--table", "t", "--plan", home=town / "home")
+    assert "手机 looks like mobile" in told.out
     planned = sandbox("load", file, "--dataset", "new", "--table", "t", "--plan", home=town / "home")
     assert planned.code == 0, planned.err
     block = planned.out[planned.out.index("columns:") : planned.out.index("A steward")]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.connectors import database_servers, database_subjects, file_subjects
+from tests.connectors import database_servers, database_subjects, file_subjects, object_store, web_server
 from tests.connectors.subject import Subject
+from tests.connectors.web_subjects import WEB, S3Subject, WebSubject
 
 FILES = tuple(file_subjects.subjects(Path()))
 DATABASES = ("postgresql", "mariadb", "sqlalchemy")
@@ -26,12 +27,27 @@ def mariadb() -> Iterator[database_servers.Running]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def s3() -> Iterator[object_store.Bucket]:
+    with object_store.running() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def site() -> Iterator[web_server.Site]:
+    with web_server.running() as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
-def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_PASSWORD", database_servers.PASSWORD)
+    monkeypatch.setenv("S3_ACCESS", object_store.ACCESS)
+    monkeypatch.setenv("S3_SECRET", object_store.SECRET)
+    monkeypatch.setattr("connectors.fetching._FIRST_PAUSE", 0.01)
 
 
-@pytest.fixture(params=(*FILES, *DATABASES))
+@pytest.fixture(params=(*FILES, *DATABASES, *(f"http-{kind}" for kind in WEB), "s3"))
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
     match request.param:
         case "postgresql":
@@ -40,5 +56,10 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
             return database_subjects.MariadbSubject(request.getfixturevalue("mariadb"))
         case "sqlalchemy":
             return database_subjects.SqliteSubject(tmp_path)
+        case "s3":
+            bucket = request.getfixturevalue("s3")
+            return S3Subject(bucket.client, bucket.port)
+        case name if name.startswith("http-"):
+            return WebSubject(request.getfixturevalue("site"), name.removeprefix("http-"))
         case name:
             return file_subjects.subjects(tmp_path)[name]

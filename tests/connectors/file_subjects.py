@@ -95,7 +95,7 @@ def _geojson(table: Published) -> bytes:
 def parquet(table: Published) -> bytes:
     out = io.BytesIO()
     columns = [pa.array(column, pa.string()) for column in zip(*table.rows, strict=True)]
-    pq.write_table(pa.table(columns, names=list(table.columns)), out, row_group_size=5_000)
+    pq.write_table(pa.table(columns, names=list(table.columns)), out, row_group_size=1_250)
     return out.getvalue()
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from sandbox.ingest.source import Source
@@ -34,9 +35,15 @@ TABLE = Published(
 
 
 def grown(rows: int) -> Published:
-    """A table that is long: `rows` rows of about 1,000 bytes."""
-    filling = "上海市浦东新区" * 47
-    return Published(("编号", "文"), tuple((str(n), f"{n}{filling}") for n in range(rows)))
+    """A table that is long: `rows` rows of about 4,000 bytes."""
+    random = Random(rows)
+    characters = bytes(
+        byte for _ in range(60_000) for byte in (random.randrange(0xB0, 0xD7), random.randrange(0xA1, 0xFF))
+    ).decode("gb2312")
+    starts = (random.randrange(50_000) for _ in range(rows))
+    return Published(
+        ("编号", "文"), tuple((str(n), characters[at : at + 1_330]) for n, at in enumerate(starts))
+    )
 
 
 class Subject(Protocol):

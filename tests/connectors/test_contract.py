@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pytest
+
 from sandbox.ingest.source import Source
 from tests.connectors.subject import TABLE, Published, Subject, digest, grown, growth, texts
 
-ROWS = 100_000
+ROWS = 25_000
+MEASURED_AS = {
+    "tsv-utf-16": "csv-gb18030",
+    "csv-gz": "csv",
+    "geojson": "json",
+    "http-ckan": "http-json_pages",
+    "http-socrata": "http-json_pages",
+    "http-ogc_features": "http-json_pages",
+    "http-sdmx": "http-file",
+    "s3": "csv",  # the store itself runs in this process and holds the file
+}
+"""Subjects that stream through the very code of another one, which is measured."""
 
 
 def test_chinese_names_and_values_come_back(subject: Subject):
@@ -42,19 +56,27 @@ def test_it_says_what_it_is_and_how_far_it_came(subject: Subject):
     assert described.size is None or done[-1] <= described.size
 
 
-def test_memory_is_flat(subject: Subject):
+def test_memory_is_flat(subject: Subject, request: pytest.FixtureRequest):
     if not subject.flat:
         small = Published(("编号", "文"), tuple((str(n), "长" * 50) for n in range(2_000)))
         assert texts(subject.publish(small)(), small.columns) == list(small.rows)
         return
+    if request.node.callspec.id in MEASURED_AS:
+        return
     large = grown(ROWS)
     plain = sum(len(cell.encode()) for row in large.rows for cell in row if cell)
     opened = subject.publish(large)
-    drain(subject.publish(grown(20_000))())
+    drain(subject.publish(grown(5_000))())
 
     def read() -> None:
         assert drain(opened()) == ROWS
 
+    if request.node.callspec.id == "parquet":
+        # Arrow's pool hands nothing back for a while; its own count tells what is in use.
+        before = pa.total_allocated_bytes()
+        peak = max(pa.total_allocated_bytes() for _ in opened().batches(large.columns))
+        assert peak - before < plain * 0.7
+        return
     # Buffers and pools take up to 80 MB whatever the size; who holds all rows takes more than their text.
     assert growth(read) < plain * 0.95
 

@@ -18,6 +18,7 @@ from sandbox.ingest.source import Source
 from tests.connectors import database_servers
 from tests.connectors.database_servers import PASSWORD, mariadb_root, postgres_uri
 from tests.ingest.conftest import Read, refusal
+from tests.ingest.instance import Instance, policy
 
 UNREADABLE = ErrorCode.SOURCE_UNREADABLE
 SECRET = {"password": "env:DATABASE_PASSWORD"}
@@ -313,3 +314,18 @@ def test_any_database_of_sqlalchemy(tmp_path):
         lambda: open_source("mysql://u:hunter2@h/d", {"table": "t"}, connector="sqlalchemy"),
     )
     assert "hunter2" not in str(error)
+
+
+def test_a_load_says_where_the_next_increment_begins(owner, postgresql, tmp_path):
+    owner(GROWING + "INSERT INTO g VALUES (3, '2020-01-03'), (1, '2020-01-01'), (2, NULL)")
+    (tmp_path / "g.source.yaml").write_text(
+        f"location: postgresql://owner@127.0.0.1:{postgresql.port}/postgres\n"
+        "options: {table: g, key: id, password: 'env:DATABASE_PASSWORD'}\n"
+        "columns: {id: {written: thousands}}\n"
+    )
+    instance = Instance.create(tmp_path / "home")
+    columns = {"id": {"type": "integer"}, "at": {"type": "timestamp"}}
+    report = instance.load(tmp_path / "g.source.yaml", policy(t={"protection": "open", "columns": columns}))
+    assert report.watermark == "3"
+    assert instance.rows().column("id").to_pylist() == [1, 2, 3]
+    assert PASSWORD not in (report.version.source or "")

@@ -418,10 +418,10 @@ def test_no_header_ragged_rows_and_thousands_separators(put, declare, tmp_path):
     assert rows[0]["pershkrimi"] == "“Bartja” e nxënësve"
     assert rows[1]["data"] == "01-31.05.2013", "a range of days stays a text"
     assert [(one.part, one.record) for one in bad] == [
-        ("2013.csv", 3),
-        ("2013.csv", 4),
-        ("2014.csv", 3),
-        ("2014.csv", 4),
+        ("procurements/Ferizaj/2013.csv", 3),
+        ("procurements/Ferizaj/2013.csv", 4),
+        ("procurements/Gjakova/2014.csv", 3),
+        ("procurements/Gjakova/2014.csv", 4),
     ]
     _, bad = checked(open_source(str(tmp_path / "k.zip"), {"header": False}), column_2="decimal")
     assert "9,500.00" in bad[2].raw or "9,500.00" in bad[0].raw, "undeclared separators are set aside"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import zipfile
@@ -132,6 +133,18 @@ def test_workbooks_that_are_none(put):
     assert "empty" in refusal(UNREADABLE, lambda: open_source(empty).columns()).message
 
 
+def test_a_cell_far_away_ends_the_reading_not_the_program(put):
+    out = io.BytesIO()
+    made = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = made.add_worksheet("s")
+    sheet.write(0, 0, "a")
+    sheet.write(1_048_575, 16_383, 1)
+    made.close()
+    error = refusal(UNREADABLE, lambda: open_source(put("far.xlsx", out.getvalue())).columns())
+    assert "memory" in error.message
+    assert "stray cell" in error.hint
+
+
 def test_json_at_a_path(put):
     data = {
         "meta": {"n": 2},
@@ -231,6 +244,19 @@ def test_names_in_archives_made_where_they_are_gb18030(put):
     raw = out.getvalue().replace(b"XXXX", "数据".encode("gb18030"))
     got = Read(open_source(put("a.zip", raw), {"member": "数据*"}))
     assert got.rows == [{"a": "1"}]
+
+
+def test_the_digest_is_that_of_the_bytes(put, tmp_path):
+    source = open_source(put("a.csv", b"a\n1\n"))
+    assert source.describe().digest is None, "known when it was read"
+    Read(source)
+    assert source.describe().digest == "sha256:" + hashlib.sha256(b"a\n1\n").hexdigest()
+    put("b.csv", b"a\n2\n")
+    both, changed = open_source(str(tmp_path / "?.csv")), open_source(str(tmp_path / "?.csv"))
+    Read(both)
+    put("b.csv", b"a\n3\n")
+    Read(changed)
+    assert both.describe().digest != changed.describe().digest
 
 
 def test_folders_as_partitions(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
-from sandbox.service import auditor, loading, opc, operator, steward
+from sandbox.service import auditor, loading, opc, operator, planning, steward
 from sandbox.service.home import Home
 from sandbox.service.reports import LoadRequest, LogFilter
 from tests.service.instance import Files, acting, write_files
@@ -19,7 +19,7 @@ COUNT = "SELECT COUNT(*) FROM town.residents"
 
 ACTS: dict[str, tuple[Act, set[str]]] = {
     "plan": (
-        lambda h, a, f, _: loading.plan(h, a, LoadRequest(str(f.residents), "town", "residents")),
+        lambda h, a, f, _: planning.plan(h, a, LoadRequest(str(f.residents), "town", "residents")),
         {"operator", "chen"},
     ),
     "load": (
