@@ -23,8 +23,11 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
+from sandbox.query.families import Family
+from sandbox.query.grouping_sets import has_levels
 from sandbox.query.growth import check_parts
 from sandbox.query.half_widths import output_errors
+from sandbox.query.leveled import aggregate_levels
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.places import placed
@@ -55,6 +58,7 @@ class OpenTable:
 class Analyzed:
     """A question with its private boundaries found and its bounds proved.
 
+    `families` are boundaries whose noisy numbers are made to agree.
     `post` runs over the noisy tables and the open tables only. It outputs the columns of
     `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
     """
@@ -66,6 +70,7 @@ class Analyzed:
     post: exp.Select
     noisy_columns: frozenset[int]
     direct: Mapping[int, tuple[str, str]]
+    families: tuple[Family, ...] = ()
 
 
 def analyze(authorized: Authorized) -> Analyzed:
@@ -97,6 +102,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         errors.tree,
         errors.noisy,
         errors.direct,
+        tuple(walk.families),
     )
 
 
@@ -119,6 +125,7 @@ class _Named:
 class _Walk:
     authorized: Authorized
     boundaries: list[Boundary] = field(default_factory=list)
+    families: list[Family] = field(default_factory=list)
     noisy_tables: int = 0
     open_tables: list[OpenTable] = field(default_factory=list)
     tables: set[TableKey] = field(default_factory=set)
@@ -148,6 +155,11 @@ class _Walk:
                 place=place_of(select.args["joins"][0], self.sql),
             )
         scope = combine(select, below, self.sql, lambda n, look, unit: self._semi_join(n, look, unit, ctes))
+        if has_levels(select):
+            boundaries, family, answer = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
+            self.boundaries += boundaries
+            self.families += [family] if family is not None else []
+            return answer
         if groups_by_unit(select, scope):
             return rows_per_unit(select, scope, self.sql)
         self._refuse_order_dependence(select)

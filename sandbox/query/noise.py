@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sandbox.privacy.arrow import add_noise
+from sandbox.query.agree import agreed
 from sandbox.query.boundary import Measure, Measures
 from sandbox.query.execute import Executed
+from sandbox.query.families import Family, common, half_widths, variance
 from sandbox.query.found import with_clamps
-from sandbox.query.price import Priced, PricedBoundary
+from sandbox.query.price import Priced, PricedBoundary, noise_of
 from sandbox.query.quantiles import with_quantiles
 
 
@@ -34,9 +36,12 @@ def noise(priced: Priced, executed: Executed) -> Noised:
         with_clamps(b, exact, buckets)
         for b, exact, buckets in zip(priced.boundaries, executed.boundaries, executed.buckets, strict=True)
     ]
+    by_name = {b.boundary.name: b for b, _ in settled}
+    drawn = {b.boundary.name: _drawn(b, exact) for b, exact in settled}
+    drawn = _agreeing(drawn, by_name, priced.rewritten.analyzed.families)
     tables = {
-        b.boundary.name: noisy_table(b, exact, ranks)
-        for (b, exact), ranks in zip(settled, executed.ranks, strict=True)
+        name: _shown(b, drawn[name], ranks)
+        for (name, b), ranks in zip(by_name.items(), executed.ranks, strict=True)
     }
     opens = zip(priced.rewritten.analyzed.open_tables, executed.open_tables, strict=True)
     tables |= {o.name: table for o, table in opens}
@@ -49,21 +54,49 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table, ranks: Sequence[pa.Tabl
     Keys that only the data knows are kept where the noisy count of units reaches the threshold; public
     keys are always kept, with NULL measures where that count lies below the policy's floor.
     """
+    return _shown(priced, _drawn(priced, exact), ranks)
+
+
+def _drawn(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
+    """Keys and noisy measures of every group."""
     columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         k.name: exact.column(k.name) for k in priced.boundary.keys
     }
-    units: pa.Array[Any] | None = None
     measured = [n for n in priced.noise if n.measure.kind is not Measures.RANKS]
     for n in measured:
         noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure))
-        if n.measure is priced.boundary.units:
-            units = noisy
         columns[n.measure.name] = scaled(noisy, n.measure)
-    table = pa.table(columns) if columns else exact
+    return pa.table(columns) if columns else exact
+
+
+def _agreeing(
+    drawn: dict[str, pa.Table], priced: Mapping[str, PricedBoundary], families: Sequence[Family]
+) -> dict[str, pa.Table]:
+    """Levels of one GROUP BY whose numbers add up, where that makes none of them worse."""
+    for family in families:
+        for names in common(family, {name: priced[name].boundary for name in family.levels}):
+            own = {level: noise_of(priced[level], measure) for level, measure in names.items()}
+            variances = {level: variance(n.mechanism) for level, n in own.items()}
+            if half_widths(family, {k: (v, own[k].half_width) for k, v in variances.items()}) is None:
+                continue
+            noisy = {
+                level: whole_units(drawn[level].column(n.measure.name), n.measure).to_numpy(False)
+                for level, n in own.items()
+            }
+            for level, better in agreed(family, noisy, variances).items():
+                n, table = own[level], drawn[level]
+                i = table.schema.get_field_index(n.measure.name)
+                column = scaled(pa.array(better, pa.int64()), n.measure)
+                drawn[level] = table.set_column(i, n.measure.name, column)
+    return drawn
+
+
+def _shown(priced: PricedBoundary, table: pa.Table, ranks: Sequence[pa.Table]) -> pa.Table:
     if not priced.boundary.keys or priced.threshold <= 0:
         return with_quantiles(priced, table, ranks)
+    units = priced.boundary.units
     assert units is not None  # noqa: S101 -- a threshold always comes with a count of units
-    enough = pc.greater_equal(units, pa.scalar(priced.threshold, pa.int64()))
+    enough = pc.greater_equal(table.column(units.name), pa.scalar(priced.threshold, pa.int64()))
     if priced.boundary.selects:
         return with_quantiles(priced, table.filter(enough), ranks)
     table = with_quantiles(priced, table, ranks)

@@ -106,7 +106,7 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     having = place(select.args["having"].this) if select.args.get("having") is not None else None
 
     def lookup(node: exp.Column) -> Typed:
-        return replace(facts[node.name], sql=column(node.name, INNER), unit_level=alone)
+        return replace(facts[node.name], sql=column(node.name, INNER), unit_level=alone, ordinal=False)
 
     lowering = Lowering(lookup, sql, scope.lowering.semi_join)
     columns = {name: lowering.lower(node) for name, node in outputs.items()}
@@ -186,7 +186,7 @@ def aggregate_of_unit(
     t = scope.lowering.lower(node.this)
     if condition is not None:
         t = replace(t, sql=_when(condition, t.sql), keys=None)
-    t = replace(t, nullable=True, links=frozenset())
+    t = replace(t, nullable=True, links=frozenset(), ordinal=False)  # sums of numbers may be alike
     if isinstance(node, exp.Min | exp.Max):
         bounded = clamped(t) if t.number and t.low is not None and t.high is not None else t
         return type(node)(this=bounded.sql.copy()), bounded

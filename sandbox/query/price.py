@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sandbox.errors import ErrorCode, SandboxError
@@ -32,6 +32,7 @@ from sandbox.privacy.mechanisms import Laplace, Mechanism
 from sandbox.privacy.selection import threshold
 from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.clamp import SHARE, Search, counts_sensitivity, grid
+from sandbox.query.families import Family, common, half_widths, variance
 from sandbox.query.rewrite import Rewritten
 
 SELECTION_PARTS = 100
@@ -110,7 +111,30 @@ def price_at(rewritten: Rewritten, epsilon: Decimal, ledger: Ledger) -> Priced:
     # With no room at all the pure one is shown; the reservation refuses it and says what is left.
     pure = [c for c in candidates if c.loss.epsilon is not None]
     chosen = next(iter((*kept, *(c for c in candidates if _fits(states, c.loss)), *pure)))
-    return Priced(rewritten, epsilon, chosen.loss, accounts, chosen.boundaries)
+    agreeing = _agreeing(chosen.boundaries, rewritten.analyzed.families)
+    return Priced(rewritten, epsilon, chosen.loss, accounts, agreeing)
+
+
+def _agreeing(
+    boundaries: tuple[PricedBoundary, ...], families: Sequence[Family]
+) -> tuple[PricedBoundary, ...]:
+    """The half-widths of levels that are made to agree: never wider than each level's own."""
+    found = {b.boundary.name: b for b in boundaries}
+    for family in families:
+        for names in common(family, {name: found[name].boundary for name in family.levels}):
+            own = {level: noise_of(found[level], measure) for level, measure in names.items()}
+            widths = half_widths(family, {k: (variance(n.mechanism), n.half_width) for k, n in own.items()})
+            for level, width in (widths or {}).items():
+                noise = tuple(
+                    replace(n, half_width=width) if n is own[level] else n for n in found[level].noise
+                )
+                found[level] = replace(found[level], noise=noise)
+    return tuple(found[b.boundary.name] for b in boundaries)
+
+
+def noise_of(priced: PricedBoundary, measure: str) -> Noise:
+    """The noise on one measure."""
+    return next(n for n in priced.noise if n.measure.name == measure)
 
 
 def epsilons(rewritten: Rewritten, most: Decimal | None) -> tuple[Decimal, Decimal, Decimal]:

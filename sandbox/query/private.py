@@ -39,7 +39,7 @@ def aggregate(
     """
     group = select.args.get("group")
     nodes = list(group.expressions) if group is not None else []
-    keys = tuple(_key(node, i, scope, sql) for i, node in enumerate(nodes))
+    keys = tuple(key_of(node, i, scope, sql) for i, node in enumerate(nodes))
     domain = key_domain(keys) if keys else None
     groups, limit, per_group = _groups(keys, domain, scope)
     sure, found = scope.bound.sure, scope.bound.found
@@ -100,7 +100,13 @@ def _check_numbers(
         )
 
 
-def _key(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
+def key_of(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
+    """The group key `node`.
+
+    Raises:
+        SandboxError: `sql-type` for kinds that are none, `sql-unsupported` for aggregates.
+
+    """
     typed = scope.lowering.lower(node)
     if typed.kind in (None, Kind.DOUBLE):
         raise SandboxError(

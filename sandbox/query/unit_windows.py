@@ -150,7 +150,8 @@ def _window(node: exp.Window, scope: Scope, sql: str, keep: Keep) -> Typed:
         tree, typed = aggregate_of_unit(call, condition, scope, sql)
         tree = tree.transform(lambda n: over(n) if type(n) in AGGREGATES else n)
         # Another value in every row but where the frame is the whole partition, and that the unit's rows.
-        return replace(typed, sql=tree, links=frozenset(), unit_level=whole and not further, keys=None)
+        same = whole and not further
+        return replace(typed, sql=tree, links=frozenset(), unit_level=same, ordinal=False, keys=None)
     if condition is not None or type(call) in AGGREGATES:
         raise SandboxError(
             ErrorCode.SQL_UNSUPPORTED,

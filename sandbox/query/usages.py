@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from sandbox.errors import Place
 from sandbox.policy.types import TablePolicy, Use
+from sandbox.query.grouping_sets import keys_of
 from sandbox.query.parse import place_of
 from sandbox.query.vocabulary import AGGREGATES, has_aggregate
 
@@ -109,7 +110,7 @@ class _Walk:
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
-        keys = list(group.expressions) if group else []
+        keys = keys_of(select)
         for key in keys:
             self._key(key, scope)
         if select.args.get("having"):

@@ -19,7 +19,7 @@ STRUCTURE: frozenset[type] = frozenset(
         exp.Identifier, exp.Alias, exp.Star, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple,
         exp.Distinct, exp.Filter, exp.Window, exp.WindowSpec, exp.Qualify, exp.Interval, exp.Var,
         exp.DataType, exp.DataTypeParam, exp.Cast, exp.TryCast, exp.Union, exp.Intersect, exp.Except,
-        exp.Exists,
+        exp.Exists, exp.Rollup, exp.Cube, exp.GroupingSets,
     }
 )  # fmt: skip
 
@@ -37,7 +37,7 @@ SCALARS: frozenset[type] = frozenset(
         exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Lower, exp.Upper, exp.Length, exp.Substring, exp.Left,
         exp.Right, exp.Trim, exp.Concat, exp.StartsWith, exp.EndsWith, exp.Contains, exp.Year, exp.Quarter,
         exp.Month, exp.Day, exp.Week, exp.DayOfWeek, exp.DayOfYear, exp.Hour, exp.Extract,
-        exp.TimestampTrunc, exp.DateTrunc,
+        exp.TimestampTrunc, exp.DateTrunc, exp.Grouping, exp.GroupingId,
     }
 )  # fmt: skip
 
@@ -95,6 +95,9 @@ PARTS: dict[type, frozenset[str]] = {
         frozenset({"this", "expression", "distinct", "with_", "order", "limit", "offset"}),
     ),
     exp.Exists: frozenset({"this"}),
+    **dict.fromkeys(
+        (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Grouping, exp.GroupingId), frozenset({"expressions"})
+    ),
     exp.Window: frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
     exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
     exp.Ntile: frozenset({"this"}),
@@ -238,7 +241,7 @@ def instead_of(node: exp.Expr, name: str = "") -> str:
 
 def needed(node: exp.Func) -> tuple[str, ...]:
     """Arguments without which a function of the vocabulary means nothing; the parser lets some go missing."""
-    if isinstance(node, exp.Case | exp.Concat) or type(node) in OF_PLACE:
+    if isinstance(node, exp.Case | exp.Concat | exp.Grouping | exp.GroupingId) or type(node) in OF_PLACE:
         return ()
     if isinstance(node, exp.NthValue):
         return ("this", "offset")

@@ -188,7 +188,10 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     if where:
         sql += (" AND " if "WHERE id" in source else " WHERE ") + f"({where})"
     if group:
-        sql += " GROUP BY " + ", ".join(group)
+        forms = ["{}"] * 4 + ["ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]
+        form = draw(st.sampled_from(forms))
+        # The parser reads no comparison as it stands inside ROLLUP (…).
+        sql += " GROUP BY " + form.format(", ".join(group if form == "{}" else [f"({k})" for k in group]))
     return sql
 
 

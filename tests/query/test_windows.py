@@ -56,6 +56,7 @@ def test_the_first_rows_of_each_unit_are_bounded_by_their_number() -> None:
     """`number <= k` states a contribution bound of its own: less noise than the policy's bound asks for."""
     number = "ROW_NUMBER() OVER (PARTITION BY pid ORDER BY days)"
     inner = f"SELECT kind, days, {number} AS r FROM visits"
+    numbered = f"(SELECT pid, {inner[7:]}) AS p"
     forms = {
         1: [f"({inner}) AS q WHERE r = 1", f"({inner}) AS q WHERE kind <> 'p' AND r <= 1",
             f"({inner} QUALIFY r < 2) AS q"],
@@ -63,6 +64,10 @@ def test_the_first_rows_of_each_unit_are_bounded_by_their_number() -> None:
         6: [f"({inner}) AS q WHERE r <= 2 OR days > 0", f"({inner}) AS q WHERE NOT r <= 2",
             f"(SELECT kind, days, r - 5 AS r FROM ({inner}) AS p) AS q WHERE r <= 1",
             f"(SELECT kind, days, -r AS r FROM ({inner}) AS p) AS q WHERE r <= 1",
+            f"(SELECT SUM(r) AS r FROM {numbered} GROUP BY pid, kind) AS q WHERE r = 3",
+            f"(SELECT AVG(r) AS r FROM {numbered} GROUP BY pid, kind) AS q WHERE r = 2",
+            f"(SELECT SUM(r) OVER (PARTITION BY pid) AS r FROM {numbered}) AS q WHERE r = 1",
+            f"(SELECT MIN(r) OVER (PARTITION BY pid) AS r FROM {numbered}) AS q WHERE r = 1",
             "(SELECT kind, RANK() OVER (PARTITION BY pid ORDER BY kind) AS r FROM visits) AS q WHERE r <= 1",
             "(SELECT kind, ROW_NUMBER() OVER (PARTITION BY pid, kind) AS r FROM visits) AS q WHERE r <= 1",
             f"(SELECT a.r FROM (SELECT pid AS u, r FROM (SELECT pid, {number} AS r FROM visits) AS x) AS a"

@@ -1,0 +1,91 @@
+"""A SELECT over protected rows that groups on several levels: its boundaries, their family, their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sqlglot import exp
+
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.boundary import Boundary
+from sandbox.query.families import Family, family_of
+from sandbox.query.grouping_sets import keys_of, level, levels_of, ordered
+from sandbox.query.limits import in_domain, key_literal
+from sandbox.query.parse import place_of
+from sandbox.query.per_unit import is_unit
+from sandbox.query.private import aggregate, key_of
+from sandbox.query.public import put_together
+from sandbox.query.relations import Public
+from sandbox.query.scopes import Scope
+
+
+def aggregate_levels(
+    select: exp.Select, scope: Scope, name: Callable[[], str], floor: int, sql: str
+) -> tuple[list[Boundary], Family | None, Public]:
+    """The boundary of each level, whether their numbers can be made to agree, and all of them as one answer.
+
+    Where they can, a row counts on every level or on none: one of whose keys is on no list counts on none.
+
+    Raises:
+        SandboxError: as `aggregate`, and `sql-unsupported` for what belongs around the levels.
+
+    """
+    keys = keys_of(select)
+    _check(select, keys, scope, sql)
+    known = [key_of(k, i, scope, sql) for i, k in enumerate(keys)]
+    blanks = {node: key_literal(None, key) for node, key in zip(keys, known, strict=True)}
+    boundaries: list[Boundary] = []
+    answers: list[Public] = []
+    axes: list[tuple[int, ...]] = []
+    for own in levels_of(select, sql):
+        boundary, answer = aggregate(level(select, own, blanks), scope, name(), floor, sql, _no_scalar)
+        boundaries.append(boundary)
+        answers.append(answer)
+        axes.append(tuple(keys.index(k) for k in own))
+    family = family_of(boundaries, axes)
+    if family is not None:
+        finest = next(b for b in boundaries if b.name == family.finest)
+        assert finest.domain is not None  # noqa: S101 -- so a family's finest level has
+        listed = [in_domain(k, values) for k, values in zip(finest.keys, finest.domain, strict=True)]
+        values = {k.name: k.typed.sql for k in finest.keys}
+        frame = [_over(test, values) for test in listed]
+        boundaries = [replace(b, rows=b.rows.where(*(f.copy() for f in frame))) for b in boundaries]
+    together = answers[0]
+    for other in answers[1:]:
+        together = put_together(exp.Union(distinct=False), together, other)
+    return boundaries, family, ordered(select, together)
+
+
+def _over(test: exp.Expr, values: dict[str, exp.Expr]) -> exp.Expr:
+    """A test of keys by name as one of what they are computed from."""
+    result = test.copy()
+    for node in list(result.find_all(exp.Column)):
+        node.replace(exp.Paren(this=values[node.name].copy()))
+    return result
+
+
+def _check(select: exp.Select, keys: tuple[exp.Expr, ...], scope: Scope, sql: str) -> None:
+    unit = next((k for k in keys if is_unit(k, scope)), None)
+    if unit is not None:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"Levels cannot be grouped by the {scope.unit} itself.",
+            "Group by it in a subquery first, then on several levels.",
+            place=place_of(unit, sql),
+        )
+    parts = [*select.selects, *(select.args[p] for p in ("having", "qualify", "order") if select.args.get(p))]
+    around = next(
+        (n for p in parts if (n := p.find(exp.Window, exp.Subquery, exp.Qualify)) is not None), None
+    )
+    if around is not None:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            "Windows and subqueries beside GROUPING SETS, ROLLUP or CUBE are not supported.",
+            "Compute them around it: SELECT … FROM (SELECT … GROUP BY ROLLUP (a)) AS q.",
+            place=place_of(around, sql),
+        )
+
+
+def _no_scalar(node: exp.Subquery) -> exp.Select:
+    raise AssertionError(node)  # `_check` refused it
