@@ -21,6 +21,7 @@ class AnswerReply:
     cost: Cost | None
     budgets: tuple[BudgetState, ...]
     repeated: bool
+    derived: bool
     notes: tuple[Note, ...]
     decided_by: tuple[str, ...]
     attribution: tuple[str, ...]

@@ -23,7 +23,9 @@ def show_answer(answer: Answer, *, brief: bool = False) -> None:
     terminal.show(answer_table(answer))
     if answer.table.num_rows == 0:
         terminal.say("No rows.")
-    if answer.repeated:
+    if answer.derived:
+        terminal.say("Derived from the stored answer of another question, free.")
+    elif answer.repeated:
         terminal.say("Asked before: the stored answer, free.")
     elif answer.cost is None:
         terminal.say("Open tables only: exact, and free.")

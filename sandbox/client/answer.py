@@ -32,6 +32,7 @@ class Answer:
         cost: what it cost; None when it touched open tables only, or was asked before.
         budgets: what is left after it.
         repeated: whether this is the stored answer of the same question asked before, which cost nothing.
+        derived: whether it was made, free, of the stored answer of another question (`repeated`, too).
         notes: remarks in both languages, by rule.
         decided_by: digests of the policies and the grant that decided.
         attribution: publisher and licence of every source; name them where you publish.
@@ -50,6 +51,7 @@ class Answer:
     decided_by: tuple[str, ...]
     attribution: tuple[str, ...]
     receipt: Mapping[str, Any]
+    derived: bool = False
 
     def to_arrow(self, *, errors: bool = False) -> pa.Table:
         """The rows; with `errors`, each noisy column is followed by `<name>__half_width`.
@@ -154,7 +156,7 @@ class Answer:
         if any(column.noisy for column in self.columns):
             lines.append("± is the 95 % half-width of the noise")
         if self.repeated:
-            lines.append("asked before: free")
+            lines.append("derived from a stored answer: free" if self.derived else "asked before: free")
         else:
             lines.append("open data: exact, free" if self.cost is None else f"cost {self.cost}")
         lines += [str(budget) for budget in self.budgets]
@@ -238,4 +240,5 @@ def read(stream: bytes) -> Answer:
         decided_by=tuple(about["decided_by"]),
         attribution=tuple(about["attribution"]),
         receipt=about["receipt"],
+        derived=about.get("derived", False),
     )

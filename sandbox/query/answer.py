@@ -101,6 +101,7 @@ class Answer:
             a column or cell is absent or null where no half-width can be given.
         cost: None when nothing was charged: open tables only, or a repeated question.
         repeated: the stored answer of the same question asked before: it cost nothing.
+        derived: made of the stored answer of another question (`repeated`, too): sums of its groups.
         decided_by: digests of the policies and the grant that decided, as `nafld@sha256:…`.
         attribution: publisher and licence of every source.
         receipt: inclusion proof and signed checkpoint, JSON-able; verifiable offline.
@@ -118,3 +119,4 @@ class Answer:
     decided_by: tuple[str, ...]
     attribution: tuple[str, ...]
     receipt: Mapping[str, Any]
+    derived: bool = False

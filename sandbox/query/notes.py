@@ -191,6 +191,16 @@ def first_note(first: Decimal, most: Decimal) -> Note:
     )
 
 
+def derived_note(question: str) -> Note:
+    """On an answer that follows from a stored one."""
+    return Note(
+        f"Derived, free: sums of the released groups of question {question}. "
+        "What it counted of one unit, and that it counted listed groups only, holds here, too.",
+        f"免费推导:由问题 {question} 已发布分组的数字相加得到;"
+        "该问题对每个单位的计入上限及其公开分组范围同样适用。",
+    )
+
+
 def second_note(first: Decimal, second: Decimal, *, repeated: bool) -> Note:
     """On an answer that a first one priced."""
     paid = Decimal(0) if repeated else first

@@ -12,9 +12,11 @@ question stays paid.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from sandbox.audit.event import Event, EventKind
 from sandbox.audit.store import Store
@@ -28,10 +30,11 @@ from sandbox.query.analyze import analyze
 from sandbox.query.answer import Answer, Estimate
 from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
+from sandbox.query.derived import Derived, base_of, derive
 from sandbox.query.execute import Executed, Located, check_classes, execute, locate
 from sandbox.query.inflight import alone
 from sandbox.query.noise import Noised, noise
-from sandbox.query.notes import first_note, second_note
+from sandbox.query.notes import derived_note, first_note, second_note
 from sandbox.query.parse import parse
 from sandbox.query.postprocess import post_process, rehearse, split
 from sandbox.query.price import Priced, price, price_at
@@ -151,15 +154,23 @@ def _within(question: Question, given: Given, context: Context, rewritten: Rewri
 def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answer, Decimal]:
     """The answer at this price, stored or new, and the epsilon that it was paid with."""
     located = _located(priced.rewritten, context)
-    key = stored.key_of(priced, located.versions)
+    key, base = stored.key_of(priced, located.versions), base_of(priced, located.versions)
     with alone(key):
         known = stored.find(context.store, key, priced.epsilon)
+        derived = None
         if known is None:
-            return _new(question, context, priced, located, key), priced.epsilon
+            derived = derive(context.store, priced, base, context.settings.question_seconds)
+        if known is None and derived is None:
+            return _new(question, context, priced, located, (key, base)), priced.epsilon
+    if derived is not None:
+        return _derived(question, context, derived), derived.worth
+    assert known is not None  # noqa: S101 -- one of the three
     return _repeat(question, context, priced, known), known.epsilon
 
 
-def _new(question: Question, context: Context, priced: Priced, located: Located, key: str) -> Answer:
+def _new(
+    question: Question, context: Context, priced: Priced, located: Located, keys: tuple[str, str | None]
+) -> Answer:
     """Charged first, then answered."""
     rewritten = priced.rewritten
     charged = charge(priced, question.actor, context.ledger)
@@ -171,7 +182,7 @@ def _new(question: Question, context: Context, priced: Priced, located: Located,
     except BaseException:
         fail(charged, question.actor, context.ledger)
         raise
-    settled = settle(charged, processed, key, question.actor, context.ledger)
+    settled = settle(charged, processed, noised, keys, question.actor, context.ledger)
     receipt = context.store.receipt(settled.leaf)
     return present.answer(
         charged.question, rewritten.analyzed, settled_price, processed, context.ledger, receipt
@@ -195,16 +206,31 @@ def _open(question: Question, context: Context, rewritten: Rewritten, located: L
     )
 
 
+def _derived(question: Question, context: Context, derived: Derived) -> Answer:
+    """An answer made of a stored one's released groups: logged, free."""
+    rewritten, known = derived.priced.rewritten, derived.known
+    seconds = context.settings.question_seconds
+    processed = post_process(rewritten, derived.priced, derived.noised, seconds)
+    receipt = _logged_again(question, context, known)
+    analyzed, ledger = rewritten.analyzed, context.ledger
+    found = present.answer(known.question, analyzed, derived.priced, processed, ledger, receipt, known)
+    return replace(found, derived=True, notes=(derived_note(known.question), *found.notes))
+
+
+def _logged_again(question: Question, context: Context, known: stored.StoredAnswer) -> Mapping[str, Any]:
+    """The receipt of giving a stored answer again, or what follows from it."""
+    facts = {"question": known.question, "grant": question.grant, "answer_digest": known.digest}
+    event = Event(EventKind.QUESTION_REPEATED, question.actor, facts, secret=question.sql)
+    with context.store.write(event) as tx:
+        leaf = tx.leaf
+    return context.store.receipt(leaf)
+
+
 def _repeat(question: Question, context: Context, priced: Priced, known: stored.StoredAnswer) -> Answer:
     """The stored answer of the same question: logged, free."""
-    facts = {"question": known.question, "grant": question.grant, "answer_digest": known.digest}
-    with context.store.write(
-        Event(EventKind.QUESTION_REPEATED, question.actor, facts, secret=question.sql)
-    ) as tx:
-        leaf = tx.leaf
+    receipt = _logged_again(question, context, known)
     analyzed = priced.rewritten.analyzed
     processed = split(known.table, analyzed.authorized.resolved.output)
-    receipt = context.store.receipt(leaf)
     return present.answer(known.question, analyzed, priced, processed, context.ledger, receipt, known)
 
 

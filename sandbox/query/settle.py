@@ -12,6 +12,8 @@ from sandbox.audit.event import Event, EventKind
 from sandbox.identity import Actor
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.charge import Charged
+from sandbox.query.derived import keep as keep_cells
+from sandbox.query.noise import Noised
 from sandbox.query.postprocess import Processed, joined
 from sandbox.query.stored import encode, save
 
@@ -25,8 +27,15 @@ class Settled:
     leaf: int
 
 
-def settle(charged: Charged, processed: Processed, key: str, actor: Actor, ledger: Ledger) -> Settled:
-    """Log the outcome and keep the answer."""
+def settle(
+    charged: Charged,
+    processed: Processed,
+    noised: Noised,
+    keys: tuple[str, str | None],
+    actor: Actor,
+    ledger: Ledger,
+) -> Settled:
+    """Log the outcome; keep the answer under its key, and its cells under that of what follows from them."""
     resolved = charged.priced.rewritten.analyzed.authorized.resolved
     body = encode(joined(processed, resolved.output))
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
@@ -34,7 +43,8 @@ def settle(charged: Charged, processed: Processed, key: str, actor: Actor, ledge
     event = Event(EventKind.QUESTION_SETTLED, actor, facts)
 
     def keep(connection: sa.Connection) -> None:
-        save(connection, charged.question, key, charged.priced, body)
+        save(connection, charged.question, keys[0], charged.priced, body)
+        keep_cells(connection, charged.question, keys[1], noised)
 
     settlement = ledger.settle(charged.question, "answered", event, also=keep)
     return Settled(charged, processed, settlement.leaf)

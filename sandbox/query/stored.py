@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -52,8 +53,8 @@ class StoredAnswer:
         return f"sha256:{hashlib.sha256(self.body).hexdigest()}"
 
 
-def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
-    """What makes two questions the same."""
+def whose(priced: Priced) -> list[str]:
+    """Whom a stored answer may be given to again: the grant that paid, or every one where policies share."""
     analyzed = priced.rewritten.analyzed
     admitted = analyzed.authorized.admitted
     visible = analyzed.authorized.resolved.visible
@@ -62,9 +63,13 @@ def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
         for d in {k[0] for k in analyzed.tables}
     )
     # A grant may be published again for another project, whose own budget has not paid for these answers.
-    whose = ["*"] if shared else [admitted.grant.grant, admitted.grant.project]
+    return ["*"] if shared else [admitted.grant.grant, admitted.grant.project]
+
+
+def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
+    """What makes two questions the same."""
     files = [f"{v.id}:{f.digest}" for _, v in sorted(versions.items()) for f in v.files]
-    text = json.dumps([priced.rewritten.fingerprint, files, whose])
+    text = json.dumps([priced.rewritten.fingerprint, files, whose(priced)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -78,8 +83,11 @@ def find(store: Store, key: str, epsilon: Decimal) -> StoredAnswer | None:
     )
     with store.read() as connection:
         row = connection.execute(wanted).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else stored_answer(row)
+
+
+def stored_answer(row: sa.Row[Any]) -> StoredAnswer:
+    """A row of `answers_table`."""
     return StoredAnswer(row.question, row.epsilon * EPSILON_STEP, row.mechanism, row.body)
 
 

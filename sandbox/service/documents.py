@@ -126,6 +126,7 @@ def _head(answer: Answer) -> dict[str, Any]:
         "cost": answer.cost,
         "budgets": answer.budgets,
         "repeated": answer.repeated,
+        "derived": answer.derived,
         "notes": answer.notes,
         "decided_by": answer.decided_by,
         "attribution": answer.attribution,

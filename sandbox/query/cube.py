@@ -1,0 +1,140 @@
+"""When one answer follows from another: sums over released groups, for fewer keys or fewer of their values.
+
+A grouped answer on public keys is a cube of noisy cells. A later question follows from it when it reads the
+same rows under the same policy, but for further conditions that speak of the cube's keys alone; when it
+groups by some of those keys; and when it measures nothing that the cube has not measured. Then its groups are
+sums of cells. That is post-processing of what was paid for and released: it costs nothing, and depends on no
+row.
+
+Not everything adds up over groups: a unit in several groups is counted in each, so units (and distinct
+values) are summed only where a unit is in one group, or where no key is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from sandbox.query.analyze import Analyzed
+from sandbox.query.boundary import Boundary, Measure, Measures
+from sandbox.query.parse import DIALECT
+from sandbox.query.post_text import nameless
+from sandbox.query.relations import column
+
+from sandbox.query.scopes import conjuncts
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """What one boundary reads and measures, as text that is the same for the same meaning.
+
+    Attributes:
+        base: the rows, without conditions and outputs.
+        conditions: what holds of the rows, part by part.
+        keys: key expressions, in the order of the boundary's.
+        measures: what each measure is, by its name in the noisy table.
+        additive: whether a unit is in one group at most, so that its count adds up.
+
+    """
+
+    base: str
+    conditions: tuple[str, ...]
+    keys: tuple[str, ...]
+    measures: Mapping[str, str]
+    additive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Follows:
+    """How a boundary's table follows from a cube's: its columns for its own, and which cells count."""
+
+    keys: tuple[int, ...]
+    measures: Mapping[str, str]
+    conditions: tuple[exp.Expr, ...]
+
+
+def cube_of(analyzed: Analyzed) -> Cube | None:
+    """The cube that a question would release, or would follow from; None where neither can be.
+
+    It has one boundary, over public keys or none, and no floor that could leave a group empty.
+    """
+    if len(analyzed.boundaries) != 1 or analyzed.open_tables:
+        return None
+    (boundary,) = analyzed.boundaries
+    if boundary.selects or boundary.floor > 0:
+        return None
+    return _read(boundary)[0]
+
+
+def follows(analyzed: Analyzed, cube: Cube) -> Follows | None:
+    """How the question's one boundary follows from `cube`; None when it does not."""
+    boundary = analyzed.boundaries[0]
+    own, conditions = _read(boundary)
+    if own.base != cube.base or not set(cube.conditions) <= set(own.conditions):
+        return None
+    if not set(own.keys) <= set(cube.keys):
+        return None
+    further = [tree for text, tree in conditions.items() if text not in cube.conditions]
+    on_keys = [_on_keys(tree, cube) for tree in further]
+    given_up = set(cube.keys) - set(own.keys)
+    names: dict[str, str] = {}
+    for m in boundary.measures:
+        same = [name for name, text in cube.measures.items() if text == own.measures[m.name]]
+        if not same or (given_up and not (_adds_up(m) or (cube.additive and m.kind is Measures.UNITS))):
+            return None
+        names[m.name] = same[0]
+    if any(tree is None for tree in on_keys):
+        return None
+    return Follows(
+        tuple(cube.keys.index(k) for k in own.keys), names, tuple(t for t in on_keys if t is not None)
+    )
+
+
+def _adds_up(m: Measure) -> bool:
+    return m.kind not in (Measures.UNITS, Measures.DISTINCT)
+
+
+def _on_keys(condition: exp.Expr, cube: Cube) -> exp.Expr | None:
+    """The condition over the cube's key columns; None when it speaks of anything else."""
+
+    def placed(node: exp.Expr) -> exp.Expr:
+        text = node.sql(DIALECT)
+        return column(f"k{cube.keys.index(text)}", "cube") if text in cube.keys else node
+
+    tree = condition.copy().transform(placed)
+    alien = [c for c in tree.find_all(exp.Column) if c.table != "cube"]
+    return None if alien or tree.find(exp.Select) is not None else tree
+
+
+def _read(boundary: Boundary) -> tuple[Cube, dict[str, exp.Expr]]:
+    rows = nameless(boundary.rows.copy())
+    outputs = {item.alias: item.this for item in rows.selects}
+    conditions: dict[str, exp.Expr] = {}
+    base = rows.copy()
+    if _plain(rows):
+        where = rows.args.get("where")
+        conditions = {c.sql(DIALECT): c for c in (conjuncts(where.this) if where is not None else ())}
+        base.set("where", None)
+        base.set("expressions", [exp.Star()])
+        for stored in list(base.find_all(exp.Select)):
+            source = stored.args.get("from_")
+            if source is not None and isinstance(source.this, exp.Table) and _plain(stored):
+                # A stored table's columns mean the same in every question under the same policy.
+                stored.set("expressions", [exp.Star()])
+    measures = {}
+    for m in boundary.measures:
+        argument = outputs[m.argument].sql(DIALECT) if m.argument is not None else ""
+        facts = (m.kind.value, m.decimal, m.scale, m.decimals, f"{m.middle:f}", argument)
+        measures[m.name] = repr(facts)
+    keys = tuple(outputs[k.name].sql(DIALECT) for k in boundary.keys)
+    cube = Cube(base.sql(DIALECT), tuple(conditions), keys, measures, boundary.groups == 1)
+    return cube, conditions
+
+
+def _plain(select: exp.Select) -> bool:
+    """Whether each row stands for itself: further conditions then change no other row, nor do other outputs."""
+    clauses = {name for name, value in select.args.items() if value}
+    windows = any(item.find(exp.Window) is not None for item in select.selects)
+    return clauses <= {"expressions", "from_", "joins", "where"} and not windows
