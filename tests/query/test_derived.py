@@ -87,8 +87,9 @@ def test_groups_that_only_the_data_knows_or_that_a_floor_may_empty_are_no_cube()
 
 def test_rows_that_depend_on_each_other_take_no_further_condition() -> None:
     """A condition below a window would change what it counts; above it, it only leaves rows out."""
-    inner = "(SELECT kind, days, ROW_NUMBER() OVER (PARTITION BY pid ORDER BY days, kind) AS r FROM visits {}) AS v"
-    by_kind = "SELECT kind, SUM(LEAST(r, 3)) AS s FROM " + inner + " {} GROUP BY kind"
+    rank = "ROW_NUMBER() OVER (PARTITION BY pid ORDER BY days, kind) AS r"
+    by_kind = f"SELECT kind, SUM(LEAST(r, 3)) AS s FROM (SELECT kind, days, {rank} FROM visits {{}}) AS v"
+    by_kind += " {} GROUP BY kind"
     cube = cube_of(rewritten(by_kind.format("", ""), published()).analyzed)
     assert cube is not None
     above = rewritten(by_kind.format("", "WHERE kind = 'p'"), published()).analyzed
