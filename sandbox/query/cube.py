@@ -134,7 +134,7 @@ def _read(boundary: Boundary) -> tuple[Cube, dict[str, exp.Expr]]:
 
 
 def _plain(select: exp.Select) -> bool:
-    """Whether each row stands for itself: further conditions then change no other row, nor do other outputs."""
+    """Whether each row stands for itself: further conditions or other outputs then change no other row."""
     clauses = {name for name, value in select.args.items() if value}
     windows = any(item.find(exp.Window) is not None for item in select.selects)
     return clauses <= {"expressions", "from_", "joins", "where"} and not windows
