@@ -22,7 +22,6 @@ from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.parse import DIALECT
 from sandbox.query.post_text import nameless
 from sandbox.query.relations import column
-
 from sandbox.query.scopes import conjuncts
 
 

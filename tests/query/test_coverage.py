@@ -1,9 +1,9 @@
 """Half-widths cover the truth as often as they say, for every aggregate there is.
 
-The exact part of each question is computed once; its noise is drawn many times, and post-processing gives each
-draw its own answer and half-widths. Of a single noisy number 95 % of answers lie within; noise of few whole
-steps covers a little more. What is computed of several is covered at least as often, for quotients of Laplace numbers have
-thinner tails than their half-widths.
+The exact part of each question is computed once; its noise is drawn many times, and post-processing gives
+each draw its own answer and half-widths. Of a single noisy number 95 % of answers lie within; noise of few
+whole steps covers a little more. What is computed of several is covered at least as often, for quotients of
+Laplace numbers have thinner tails than their half-widths.
 """
 
 from __future__ import annotations
