@@ -311,7 +311,8 @@ class Measuring:
                     self.measures[i] = replace(known, weight=weight)
                 return self.measures[i]
         name, rows = f"m{len(self.measures)}", self.per_group
-        found = self.found and kind not in (Measures.UNITS, Measures.DISTINCT)
+        totals = (Measures.ROWS, Measures.VALUES, Measures.SUM, Measures.AVERAGED_SUM)
+        found = self.found and kind in totals
         found = found and max(-low, high) >= LEAST_FOUND
         in_all = None if self.sure is None else self.sure * row
         measure = Measure(

@@ -57,12 +57,13 @@ class Follows:
 def cube_of(analyzed: Analyzed) -> Cube | None:
     """The cube that a question would release, or would follow from; None where neither can be.
 
-    It has one boundary, over public keys or none, and no floor that could leave a group empty.
+    It has one boundary, over public keys or none, without quantiles (they are no sums) and without a floor
+    that could leave a group empty.
     """
     if len(analyzed.boundaries) != 1 or analyzed.open_tables:
         return None
     (boundary,) = analyzed.boundaries
-    if boundary.selects or boundary.floor > 0:
+    if boundary.selects or boundary.floor > 0 or any(m.kind is Measures.RANKS for m in boundary.measures):
         return None
     return _read(boundary)[0]
 

@@ -77,6 +77,8 @@ def test_units_do_not_add_up_over_groups_that_share_them() -> None:
 
 
 def test_groups_that_only_the_data_knows_or_that_a_floor_may_empty_are_no_cube() -> None:
+    median = "SELECT grp, MEDIAN(age) AS m, COUNT(*) AS n FROM people GROUP BY grp"
+    assert cube_of(rewritten(median, published()).analyzed) is None
     assert (
         cube_of(rewritten("SELECT place, COUNT(*) AS n FROM visits GROUP BY place", published()).analyzed)
         is None

@@ -139,6 +139,7 @@ def test_only_wide_totals_are_searched() -> None:
         False,
         True,
     ]
+    assert not any(found("SELECT MEDIAN(days) AS m, COUNT(DISTINCT level) AS n FROM visits", 100, 100, 100))
     (declared,) = rewritten("SELECT COUNT(*) AS n FROM visits", published(*WIDE)).analyzed.boundaries
     assert not any(m.found for m in declared.measures)
 
