@@ -63,7 +63,7 @@ def cube_of(analyzed: Analyzed) -> Cube | None:
     if len(analyzed.boundaries) != 1 or analyzed.open_tables:
         return None
     (boundary,) = analyzed.boundaries
-    if boundary.selects or boundary.floor > 0 or any(m.kind is Measures.RANKS for m in boundary.measures):
+    if boundary.selects or boundary.floor > 0 or boundary.trees:
         return None
     return _read(boundary)[0]
 
