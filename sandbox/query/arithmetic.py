@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
+from sandbox.query.public_keys import scaled_keys
 from sandbox.query.typed import (
     INTEGER_LIMIT,
     MAX_WIDTH,
@@ -114,17 +115,17 @@ def _soft_clamp(t: Typed) -> Typed:
 
 def add(a: Typed, b: Typed) -> Typed:
     """A + b."""
-    return _binary(exp.Add, lambda x, y: x + y, a, b)
+    return scaled_keys(_binary(exp.Add, lambda x, y: x + y, a, b), a, b, lambda x, y: x + y)
 
 
 def subtract(a: Typed, b: Typed) -> Typed:
     """A - b."""
-    return _binary(exp.Sub, lambda x, y: x - y, a, b)
+    return scaled_keys(_binary(exp.Sub, lambda x, y: x - y, a, b), a, b, lambda x, y: x - y)
 
 
 def multiply(a: Typed, b: Typed) -> Typed:
     """A * b."""
-    return _binary(exp.Mul, lambda x, y: x * y, a, b)
+    return scaled_keys(_binary(exp.Mul, lambda x, y: x * y, a, b), a, b, lambda x, y: x * y)
 
 
 def divide(a: Typed, b: Typed) -> Typed:
@@ -160,6 +161,10 @@ def integer_divide(a: Typed, b: Typed, *, modulo: bool) -> Typed:
     if modulo:
         most = min(most, max(abs(b.low), abs(b.high)))
     span = (Decimal(0) if a.low >= 0 and b.low >= 0 else -most, most)
+    if b.low == b.high and b.low > 0:  # DuckDB cuts toward zero
+        ends = (int(a.low / b.low), int(a.high / b.low))
+        rest = min(b.low - 1, max(abs(a.low), abs(a.high)))
+        span = (Decimal(0) if a.low >= 0 else -rest, rest) if modulo else (Decimal(ends[0]), Decimal(ends[1]))
     node = exp.Mod if modulo else exp.IntDiv
     divisor = exp.Nullif(this=b.sql.copy(), expression=cast(exp.Literal.number(0), "BIGINT"))
     tree = node(this=operand(a.sql), expression=divisor)

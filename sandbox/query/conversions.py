@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from sandbox.query.typed import (
 if TYPE_CHECKING:
     from sandbox.query.expressions import Lowering
 
+NEARLY = Decimal("1e-6")
 _TIMESTAMPS = ("TIMESTAMP", "TIMESTAMPNTZ", "DATETIME")
 
 
@@ -71,10 +73,15 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
     elif name == "BOOLEAN" and t.kind in (Kind.BOOLEAN, Kind.INTEGER):
         return lowering.truth(exp.TryCast(this=t.sql, to=exp.DataType.build("BOOLEAN")), t)
     elif name == "DATE" and t.kind in (Kind.DATE, Kind.TIMESTAMP):
-        return lowering.like_facts(t, exp.TryCast(this=t.sql, to=exp.DataType.build("DATE")), Kind.DATE)
+        day = lowering.like_facts(t, exp.TryCast(this=t.sql, to=exp.DataType.build("DATE")), Kind.DATE)
+        return day if t.span is None else replace(day, span=(_day(t.span[0]), _day(t.span[1])))
     elif name in _TIMESTAMPS and t.kind in (Kind.DATE, Kind.TIMESTAMP):
         return as_timestamp(t)
     raise lowering.type_error(node, f"is a cast that is not supported (to {name})")
+
+
+def _day(moment: date) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
 
 
 def _to_decimal(lowering: Lowering, node: exp.Cast, t: Typed) -> Typed:
@@ -138,4 +145,10 @@ def rounding(lowering: Lowering, node: exp.Expr) -> Typed:
     if places or low is None or high is None or max(abs(low), abs(high)) >= 2**53:
         return result
     whole = exp.TryCast(this=tree, to=exp.DataType.build("BIGINT"))
+    # A DOUBLE may pass its bound by an ulp, and then the next whole number.
+    if isinstance(node, exp.Floor) and soft.high is not None:
+        high = (soft.high + NEARLY).to_integral_value("ROUND_FLOOR")
+    if isinstance(node, exp.Ceil) and soft.low is not None:
+        low = (soft.low - NEARLY).to_integral_value("ROUND_CEILING")
+    result = replace(result, low=low, high=high)
     return replace(result, sql=whole, kind=Kind.INTEGER, bounded=True, near=False)

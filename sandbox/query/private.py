@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -13,6 +14,7 @@ from sandbox.query.aggregates import Aggregates
 from sandbox.query.boundary import Boundary, Key, Measuring, Weight, key_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
+from sandbox.query.public_keys import public_keys
 from sandbox.query.relations import Public, column, result_table
 from sandbox.query.scopes import Scope
 from sandbox.query.vocabulary import AGGREGATES
@@ -120,6 +122,7 @@ def key_of(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
             ErrorCode.SQL_UNSUPPORTED, "An aggregate may not be a group key.", "Group by columns.",
             place=place_of(node, sql),
         )  # fmt: skip
+    typed = replace(typed, keys=public_keys(typed))
     return Key(f"k{index}", typed, node.sql(DIALECT).replace('"', "")[:60])
 
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
+from sandbox.query.public_keys import periods, truncated
 from sandbox.query.typed import (
     Typed,
     as_timestamp,
@@ -95,7 +96,8 @@ def date_part(lowering: Lowering, operand: exp.Expr, part: str, node: exp.Expr) 
     span = _DATE_PARTS[part]
     result = lowering.like_facts(t, tree, Kind.INTEGER)
     if span is None:
-        return replace(result, low=Decimal(-300_000), high=Decimal(300_000), bounded=False)
+        first, last = (t.span[0].year, t.span[1].year) if t.span is not None else (-300_000, 300_000)
+        return replace(result, low=Decimal(first), high=Decimal(last), bounded=False)
     return replace(
         result, low=Decimal(span[0]), high=Decimal(span[1]), bounded=True,
         keys=tuple(range(span[0], span[1] + 1)), nullable=t.nullable,
@@ -110,4 +112,8 @@ def truncation(lowering: Lowering, node: exp.Expr) -> Typed:
         raise lowering.type_error(node, "cuts a date or timestamp to " + ", ".join(sorted(_TRUNCATE)).lower())
     # A date far outside the range of timestamps would raise; TRY makes it NULL.
     tree = exp.Try(this=exp.TimestampTrunc(this=as_timestamp(t).sql.copy(), unit=exp.Var(this=unit)))
-    return lowering.like_facts(t, tree, Kind.TIMESTAMP)
+    result = lowering.like_facts(t, tree, Kind.TIMESTAMP)
+    if t.span is None:
+        return result
+    ends = truncated(t.span[0], unit), truncated(t.span[1], unit)
+    return replace(result, span=ends, keys=periods(t.span, unit))

@@ -15,6 +15,9 @@ PEOPLE_KEYS = [
     "EXTRACT(month FROM born)",
     "age > 30",
     "YEAR(born)",
+    "FLOOR(age / 10) * 10",
+    "age // 7 + 1",
+    "CEIL(weight / 25)",
 ]
 VISIT_KEYS = [
     "kind",
@@ -22,6 +25,8 @@ VISIT_KEYS = [
     "days > 0",
     "CASE WHEN cost > 5 THEN kind END",
     "date_trunc('year', seen)",
+    "FLOOR(cost / 0.5) * 0.5",
+    "days // 7",
     "level",
 ]
 # Keys of two tables at once: the same for all rows of a unit only if both sides are.
