@@ -201,7 +201,7 @@ def test_the_estimate_cannot_tell_the_half_width_and_says_so(books: Ledger) -> N
 def _noised(asked: Priced, rows: Rows) -> tuple[Executed, Any]:
     with engine(rows) as connection:
         tables = tuple(exact_tables(asked.rewritten, connection))
-        return Executed(tables, (), tuple(bucket_tables(asked.rewritten, connection))), asked
+        return Executed(tables, (), tuple(bucket_tables(asked.rewritten, connection)), ((),)), asked
 
 
 def test_one_unit_is_hidden_by_search_and_total_together(books: Ledger) -> None:
