@@ -18,8 +18,19 @@ from sandbox.policy.types import Kind
 from sandbox.query import arithmetic
 from sandbox.query.choices import case, choice
 from sandbox.query.conversions import conversion, rounding
+from sandbox.query.curves import curve
+from sandbox.query.days import difference, name_of
 from sandbox.query.parse import place_of
-from sandbox.query.texts import concatenation, date_part, part_of_text, pattern, truncation
+from sandbox.query.texts import (
+    concatenation,
+    date_part,
+    expression_pattern,
+    part_between,
+    part_of_text,
+    pattern,
+    truncation,
+    written_moment,
+)
 from sandbox.query.typed import (
     INTEGER_WIDTH,
     MAX_WIDTH,
@@ -36,10 +47,10 @@ _COMPARE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, e
 _PART_OF_CLASS: dict[type, str] = {
     exp.Year: "YEAR", exp.Quarter: "QUARTER", exp.Month: "MONTH", exp.Day: "DAY", exp.Week: "WEEK",
     exp.DayOfWeek: "DOW", exp.DayOfYear: "DOY", exp.Hour: "HOUR",
+    exp.Minute: "MINUTE", exp.Second: "SECOND", exp.DayOfWeekIso: "ISODOW",
 }  # fmt: skip
 _TEXT_TO_TEXT = (exp.Lower, exp.Upper, exp.Trim)
 _TEXT_TESTS = (exp.StartsWith, exp.EndsWith, exp.Contains)
-_DOUBLE_FUNCTIONS = (exp.Sqrt, exp.Ln, exp.Exp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,12 @@ class Lowering:
                 return self.window(node)
             case exp.Literal() | exp.Boolean() | exp.Null():
                 return self._constant(node)
+            case exp.Sub() if self._are_days(node):
+                return difference(self, node, node.left, node.right, "DAY")
+            case exp.DateDiff():
+                return difference(self, node, node.this, node.expression, node.args["unit"].name.upper())
+            case exp.Dayname() | exp.Monthname():
+                return name_of(self, node)
             case exp.Neg():
                 return arithmetic.negate(self.number(node.this))
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.IntDiv() | exp.Mod():
@@ -151,18 +168,20 @@ class Lowering:
                 t = as_double(self.number(node.this))
                 tree = exp.TryCast(this=exp.Sign(this=t.sql), to=exp.DataType.build("BIGINT"))
                 return self.like_facts(t, tree, Kind.INTEGER, low=Decimal(-1), high=Decimal(1))
-            case exp.Pow():
-                a, b = as_double(self.number(node.this)), as_double(self.number(node.expression))
-                return self.like_facts(a, exp.Pow(this=a.sql, expression=b.sql), Kind.DOUBLE, b)
-            case _ if isinstance(node, _DOUBLE_FUNCTIONS):
-                a = as_double(self.number(node.this))
-                return self.like_facts(a, type(node)(this=a.sql), Kind.DOUBLE)
+            case exp.Pow() | exp.Sqrt() | exp.Ln() | exp.Log() | exp.Exp():
+                return curve(self, node)
             case _ if isinstance(node, _TEXT_TO_TEXT):
                 a = self.text(node.this)
                 return self.like_facts(a, type(node)(this=a.sql.copy()), Kind.TEXT)
             case exp.Length():
                 a = self.text(node.this)
                 return self.like_facts(a, cast(exp.Length(this=a.sql.copy()), "BIGINT"), Kind.INTEGER)
+            case exp.RegexpLike() | exp.SimilarTo():
+                return expression_pattern(self, node)
+            case exp.SplitPart():
+                return part_between(self, node)
+            case exp.TimeToStr():
+                return written_moment(self, node)
             case exp.Substring() | exp.Left() | exp.Right():
                 return part_of_text(self, node)
             case exp.Concat() | exp.DPipe():
@@ -242,6 +261,10 @@ class Lowering:
         if not value.is_finite() or abs(value.adjusted()) > 300:
             raise self.type_error(node, "is too large or too small")
         return number_literal(value)
+
+    def _are_days(self, node: exp.Sub) -> bool:
+        """Whether both sides are days, whose difference is a number of days."""
+        return all(self.lower(part).kind is Kind.DATE for part in (node.left, node.right))
 
     def _arithmetic(self, node: exp.Binary) -> Typed:
         a, b = self.number(node.left), self.number(node.right)

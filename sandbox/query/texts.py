@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
 _DATE_PARTS: dict[str, tuple[int, int] | None] = {
     "YEAR": None, "QUARTER": (1, 4), "MONTH": (1, 12), "DAY": (1, 31), "WEEK": (1, 53),
     "DOW": (0, 6), "DAYOFWEEK": (0, 6), "DOY": (1, 366), "DAYOFYEAR": (1, 366), "HOUR": (0, 23),
+    "MINUTE": (0, 59), "SECOND": (0, 59), "ISODOW": (1, 7),
 }  # fmt: skip
 _TRUNCATE = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR"})
 MAX_PATTERN = 200
+_PIECE = r"(?:[\w ,\-]|\\[dws.]|\.|\[\^?[\w ,\-]+\]|\([\w ,\-]*(?:\|[\w ,\-]*)*\))"
+_GRAMMAR = re.compile(rf"\^?(?:{_PIECE}(?:[*+?]|\{{\d{{1,2}}(?:,\d{{0,2}})?\}})?)*\$?", re.ASCII)
+_FORMAT = re.compile(r"(?:%[YmdHMSjyabABp]|[ ./:T-])+")
 MAX_POSITION = 10_000
 MAX_PIECES = 64
 
@@ -43,6 +48,54 @@ def pattern(lowering: Lowering, node: exp.Expr) -> Typed:
     if node.args.get("negate"):
         tree = exp.Not(this=exp.Paren(this=tree))
     return lowering.truth(tree, a)
+
+
+def expression_pattern(lowering: Lowering, node: exp.Expr) -> Typed:
+    """REGEXP_MATCHES and SIMILAR TO with a constant pattern of a small grammar.
+
+    The engine's matcher takes time linear in the text; the grammar (groups hold plain alternatives, no group)
+    keeps the pattern small, and its ranges are tried, so that none is refused once it is paid for.
+    """
+    a = lowering.text(node.this)
+    constant = node.expression.unnest()
+    text = str(constant.this) if isinstance(constant, exp.Literal) and constant.is_string else ""
+    if not 0 < len(text) <= MAX_PATTERN or not _GRAMMAR.fullmatch(text) or not _compiles(text):
+        raise lowering.type_error(
+            node, "needs a constant, plain pattern: letters, ., [a-z], (a|b), each with *, +, ? or {2,3}"
+        )
+    return lowering.truth(type(node)(this=operand(a.sql), expression=exp.Literal.string(text)), a)
+
+
+def _compiles(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
+
+
+def written_moment(lowering: Lowering, node: exp.Expr) -> Typed:
+    """STRFTIME with a constant format of whole fields."""
+    t = lowering.lower(node.this)
+    form = node.args["format"].unnest()
+    text = str(form.this) if isinstance(form, exp.Literal) and form.is_string else ""
+    if t.kind not in (Kind.DATE, Kind.TIMESTAMP) or not _FORMAT.fullmatch(text):
+        raise lowering.type_error(node, "needs a day or time and a constant format, as in '%Y-%m'")
+    moment = as_timestamp(t)
+    return lowering.like_facts(
+        t, exp.TimeToStr(this=moment.sql.copy(), format=exp.Literal.string(text)), Kind.TEXT
+    )
+
+
+def part_between(lowering: Lowering, node: exp.Expr) -> Typed:
+    """SPLIT_PART with a constant separator and place."""
+    a = lowering.text(node.this)
+    separator = node.args["delimiter"].unnest()
+    at = whole_constant(node.args["part_index"], MAX_POSITION)
+    if not (isinstance(separator, exp.Literal) and separator.is_string and separator.name) or not at:
+        raise lowering.type_error(node, "needs a constant separator and a place from 1 on")
+    tree = exp.SplitPart(this=a.sql.copy(), delimiter=separator.copy(), part_index=exp.Literal.number(at))
+    return replace(lowering.like_facts(a, tree, Kind.TEXT), nullable=a.nullable)
 
 
 def part_of_text(lowering: Lowering, node: exp.Expr) -> Typed:

@@ -27,7 +27,8 @@ Origin = tuple[TableKey, str]
 
 _PREDICATES = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In,
-    exp.Between, exp.Like, exp.ILike, exp.StartsWith, exp.EndsWith, exp.Contains,
+    exp.Between, exp.Like, exp.ILike, exp.StartsWith, exp.EndsWith, exp.Contains, exp.RegexpLike,
+    exp.SimilarTo,
 )  # fmt: skip
 
 

@@ -26,18 +26,21 @@ STRUCTURE: frozenset[type] = frozenset(
 OPERATORS: frozenset[type] = frozenset(
     {
         exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ,
-        exp.NullSafeNEQ, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Add, exp.Sub, exp.Mul,
-        exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.DPipe, exp.Case, exp.If,
+        exp.NullSafeNEQ, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.SimilarTo, exp.Add, exp.Sub,
+        exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.DPipe, exp.Case, exp.If,
     }
 )  # fmt: skip
 
 SCALARS: frozenset[type] = frozenset(
     {
         exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Abs, exp.Sign, exp.Round, exp.Floor, exp.Ceil,
-        exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Lower, exp.Upper, exp.Length, exp.Substring, exp.Left,
-        exp.Right, exp.Trim, exp.Concat, exp.StartsWith, exp.EndsWith, exp.Contains, exp.Year, exp.Quarter,
+        exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Lower, exp.Upper, exp.Length, exp.Substring,
+        exp.Left, exp.Right, exp.Trim, exp.Concat, exp.StartsWith, exp.EndsWith, exp.Contains,
+        exp.RegexpLike, exp.SplitPart, exp.TimeToStr, exp.Year, exp.Quarter,
         exp.Month, exp.Day, exp.Week, exp.DayOfWeek, exp.DayOfYear, exp.Hour, exp.Extract,
-        exp.TimestampTrunc, exp.DateTrunc, exp.Grouping, exp.GroupingId,
+        exp.TimestampTrunc, exp.DateTrunc, exp.DateDiff, exp.Dayname, exp.Monthname, exp.Minute, exp.Second,
+        exp.DayOfWeekIso,
+        exp.Grouping, exp.GroupingId,
     }
 )  # fmt: skip
 
@@ -121,11 +124,16 @@ PARTS: dict[type, frozenset[str]] = {
     exp.In: frozenset({"this", "expressions", "query"}),
     exp.Between: frozenset({"this", "low", "high"}),
     exp.Cast: frozenset({"this", "to"}),
-    exp.TryCast: frozenset({"this", "to", "requires_string"}),
+    exp.TryCast: frozenset({"this", "to", "requires_string", "safe"}),
     exp.DataType: frozenset({"this", "expressions", "nested"}),
     exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
     exp.Trim: frozenset({"this"}),
     exp.Week: frozenset({"this"}),
+    exp.RegexpLike: frozenset({"this", "expression"}),
+    exp.SplitPart: frozenset({"this", "delimiter", "part_index"}),
+    exp.TimeToStr: frozenset({"this", "format"}),
+    exp.Log: frozenset({"this", "expression"}),
+    exp.DateDiff: frozenset({"this", "expression", "unit", "date_part_boundary"}),
     exp.Identifier: frozenset({"this", "quoted"}),
     exp.Round: frozenset({"this", "decimals"}),
     exp.Ceil: frozenset({"this"}),
@@ -249,6 +257,12 @@ def needed(node: exp.Func) -> tuple[str, ...]:
         return ("this", "expression")
     if isinstance(node, exp.Quantile | exp.ApproxQuantile):
         return ("this", "quantile")
+    if isinstance(node, exp.SplitPart):
+        return ("this", "delimiter", "part_index")
+    if isinstance(node, exp.DateDiff):
+        return ("this", "expression", "unit")
+    if isinstance(node, exp.TimeToStr):
+        return ("this", "format")
     return ("this", "start") if isinstance(node, exp.Substring) else ("this",)
 
 

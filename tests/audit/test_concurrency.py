@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -108,7 +107,6 @@ def acknowledged(pipe: Connection) -> Iterator[int]:
             return
 
 
-@pytest.mark.slow
 def test_the_plug_is_pulled_twenty_times(store: Store, key: Ed25519PrivateKey, tmp_path: Path) -> None:
     """After each kill: everything that was acknowledged is there, and at most one act more."""
     store.close()

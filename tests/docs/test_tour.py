@@ -67,7 +67,6 @@ def shell(place: Path, address: str) -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-@pytest.mark.slow
 def test_the_tour_runs_as_printed(shell: subprocess.Popen[str], place: Path, address: str) -> None:
     for command in commands(README):
         printed = run(command, shell)

@@ -25,12 +25,15 @@ FORMS = {
         "CAST({t} AS INT)", "CAST({t} AS DOUBLE)", "CAST({b} AS INT)", "LENGTH({t})", "YEAR({d})",
         "EXTRACT(week FROM {s})", "EXTRACT(doy FROM {d})", "HOUR({s})", "CASE WHEN {b} THEN {n} ELSE {n} END",
         "CASE {n} WHEN {n} THEN {n} END", "IF({b}, {n}, {n})", "LEAST(GREATEST({n}, -5), 5)",
+        "LOG10({n})", "LOG2({n})", "DATE_DIFF('day', {d}, {s})", "DATE_DIFF('week', {d}, {d})", "({d} - {d})",
+        "DATE_DIFF('second', {s}, {s})", "MINUTE({s})", "POW({n}, 3)", "TRY_CAST({t} AS BIGINT)",
     ],
     "t": [
         "LOWER({t})", "UPPER({t})", "TRIM({t})", "({t} || {t})", "CONCAT({t}, {t})", "LEFT({t}, 2)",
         "RIGHT({t}, 3)", "SUBSTRING({t}, 2, 3)", "CAST({n} AS VARCHAR)", "CAST({d} AS VARCHAR)",
         "CAST({s} AS VARCHAR)", "CAST({b} AS VARCHAR)", "COALESCE({t}, {t})", "NULLIF({t}, {t})",
         "LEAST({t}, {t})", "CASE WHEN {b} THEN {t} END",
+        "SPLIT_PART({t}, ' ', 2)", "STRFTIME({s}, '%Y-%m-%d')", "DAYNAME({d})", "MONTHNAME({s})",
     ],
     "b": [
         "{n} < {n}", "{n} = {n}", "{n} <> {n}", "{n} IS NOT DISTINCT FROM {n}", "{n} BETWEEN {n} AND {n}",
@@ -38,7 +41,8 @@ FORMS = {
         "STARTS_WITH({t}, {t})", "CONTAINS({t}, {t})", "ENDS_WITH({t}, {t})", "{d} < {s}", "{d} = {d}",
         "{d} BETWEEN {d} AND {s}", "{d} IN ({d}, {s})", "{s} > '2000-01-01'", "{n} IS NULL", "({b}) IS TRUE",
         "({b}) AND ({b})", "({b}) OR NOT ({b})", "({b}) = ({b})", "CASE {b} WHEN {b} THEN {b} END",
-        "CAST({n} AS BOOLEAN)", "{t} NOT LIKE '_'",
+        "CAST({n} AS BOOLEAN)", "{t} NOT LIKE '_'", "REGEXP_MATCHES({t}, '^[a-z]+ ?(a|b)*$')",
+        "{t} SIMILAR TO '.*o.*'",
     ],
     "d": ["CAST({s} AS DATE)", "COALESCE({d}, {d})", "NULLIF({d}, {d})", "CASE WHEN {b} THEN {d} END"],
     "s": [

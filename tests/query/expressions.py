@@ -49,7 +49,10 @@ def numbers(draw: st.DrawFn, depth: int = 3) -> str:
          "CAST({t} AS INTEGER)",
          "CAST({t} AS DOUBLE)", "CAST({c} AS INTEGER)", "LENGTH({t})", "YEAR({m})", "QUARTER({m})",
          "HOUR({m})",
-         "DAYOFYEAR({m})", "DAYOFWEEK({m})"],
+         "DAYOFYEAR({m})", "DAYOFWEEK({m})", "MINUTE({m})", "LOG10({n})", "LOG2({n})", "POW({n}, 2)",
+         "POW({n}, 0.5)", "POW({n}, -1)", "DATE_DIFF('day', {m}, {m})", "DATE_DIFF('week', born, {m})",
+         "DATE_DIFF('month', born, DATE '2000-02-29')", "DATE_DIFF('hour', {m}, {m})",
+         "(born - DATE '2000-02-29')", "TRY_CAST({t} AS INTEGER)"],
         n=numbers(depth - 1), c=conditions(depth - 1), t=texts(depth - 1), m=moments(depth - 1),
     )  # fmt: skip
 
@@ -64,7 +67,8 @@ def texts(draw: st.DrawFn, depth: int = 2) -> str:
         ["LOWER({t})", "UPPER({t})", "TRIM({t})", "LEFT({t}, 2)", "RIGHT({t}, 3)", "SUBSTRING({t}, 2, 3)",
          "SUBSTRING({t}, 0)", "({t} || {t})", "CONCAT({t}, {t})", "COALESCE({t}, {t})", "NULLIF({t}, {t})",
          "CASE WHEN {c} THEN {t} ELSE {t} END", "CAST({n} AS VARCHAR)", "CAST({m} AS VARCHAR)",
-         "LEAST({t}, {t})"],
+         "LEAST({t}, {t})", "SPLIT_PART({t}, 'o', 2)", "STRFTIME({m}, '%Y-%m %H:%M %A')", "DAYNAME({m})",
+         "MONTHNAME({m})"],
         t=texts(depth - 1), c=conditions(depth - 1), n=numbers(depth - 1), m=moments(depth - 1),
     )  # fmt: skip
 

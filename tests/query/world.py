@@ -253,9 +253,11 @@ def _ranked(name: str, table: tuple[tuple[Any, ...], ...], seed: int) -> list[tu
 RELATIONS = {"w.people": "people", "w.visits": "visits", "w.regions": "regions"}
 
 
-def exact_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) -> list[pa.Table]:
+def exact_tables(
+    question: Rewritten, connection: duckdb.DuckDBPyConnection, relations: dict[str, str] = RELATIONS
+) -> list[pa.Table]:
     """The bounded, not yet noisy integers of each boundary."""
-    return [connection.sql(sql_of(e.tree, RELATIONS)).to_arrow_table() for e in question.exact]
+    return [connection.sql(sql_of(e.tree, relations)).to_arrow_table() for e in question.exact]
 
 
 def bucket_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) -> list[dict[str, pa.Table]]:
@@ -267,11 +269,11 @@ def bucket_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) ->
 
 
 def rank_tables(
-    question: Rewritten, connection: duckdb.DuckDBPyConnection
+    question: Rewritten, connection: duckdb.DuckDBPyConnection, relations: dict[str, str] = RELATIONS
 ) -> tuple[tuple[pa.Table, ...], ...]:
     """The exact ranks of each boundary, one table for each of its trees."""
     return tuple(
-        tuple(connection.sql(sql_of(t, RELATIONS)).to_arrow_table() for t in e.ranks) for e in question.exact
+        tuple(connection.sql(sql_of(t, relations)).to_arrow_table() for t in e.ranks) for e in question.exact
     )
 
 
@@ -297,18 +299,23 @@ def planned(sql: str, world: Published) -> tuple[Rewritten, Priced]:
     return question, priced
 
 
-def silent_answer(sql: str, world: Published, connection: duckdb.DuckDBPyConnection) -> Processed:
+def silent_answer(
+    sql: str,
+    world: Published,
+    connection: duckdb.DuckDBPyConnection,
+    relations: dict[str, str] = RELATIONS,
+) -> Processed:
     """The answer with noise off."""
     question, priced = planned(sql, world)
     tables = {
         b.boundary.name: noisy_table(b, exact, ranks)
         for b, exact, ranks in zip(
             priced.boundaries,
-            exact_tables(question, connection),
-            rank_tables(question, connection),
+            exact_tables(question, connection, relations),
+            rank_tables(question, connection, relations),
             strict=True,
         )
     }
     for o in question.analyzed.open_tables:
-        tables[o.name] = connection.sql(sql_of(o.tree, RELATIONS)).to_arrow_table()
+        tables[o.name] = connection.sql(sql_of(o.tree, relations)).to_arrow_table()
     return post_process(question, priced, Noised(tables), 30.0)
