@@ -5,7 +5,8 @@ Rules
   that are shown equally, a count that only divides or decides less.
 - Laplace or Gaussian for the whole question: the one with the smaller error (geometric mean of the
   vectors' half-widths) by which no account goes down by more than the epsilon that was asked.
-- A Gaussian question at epsilon E spends the rho that alone would convert to E at the accounts' delta.
+- A Gaussian question at epsilon E spends the rho that alone would convert to E at the accounts' delta, or
+  at what the policy lets one question spend of it, if that is less.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def price_at(rewritten: Rewritten, epsilon: Decimal, ledger: Ledger) -> Priced:
     policies = _protected_policies(rewritten)
     delta = _selection_delta(accounts, policies) if any(b.selects for b in boundaries) else Decimal(0)
     states = [(a, ledger.state(a)) for a in accounts]
-    candidates = sorted(_candidates(boundaries, epsilon, delta, accounts), key=lambda c: c.error)
+    room = _conversion_room(accounts, policies, delta)
+    candidates = sorted(_candidates(boundaries, epsilon, delta, room), key=lambda c: c.error)
     kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, epsilon) for a, o in states)]
     # With no room at all the pure one is shown; the reservation refuses it and says what is left.
     pure = [c for c in candidates if c.loss.epsilon is not None]
@@ -185,8 +187,9 @@ class _Candidate:
 
 
 def _candidates(
-    boundaries: Sequence[Boundary], epsilon: Decimal, delta: Decimal, accounts: Sequence[Account]
+    boundaries: Sequence[Boundary], epsilon: Decimal, delta: Decimal, room: Decimal
 ) -> list[_Candidate]:
+    """Laplace, and Gaussian where there is `room`: the delta at which rho is converted."""
     whole = sum(m.weight.value for b in boundaries for m in b.vectors)
 
     def part(amount: Decimal, m: Measure) -> Decimal:
@@ -196,8 +199,7 @@ def _candidates(
         return _noise(b, m, laplace_for, part(epsilon, m), part(epsilon, m))
 
     found = [_candidate(boundaries, delta, laplace)]
-    least = min(a.limit.delta for a in accounts)
-    rho = epsilon_to_rho(epsilon, conversion_delta(least)) if least > 0 else Decimal(0)
+    rho = epsilon_to_rho(epsilon, room) if room > 0 else Decimal(0)
     if all(part(rho * SHARE, m) > 0 for b in boundaries for m in b.vectors):
 
         def gaussian(b: Boundary, m: Measure) -> tuple[Noise, Loss]:
@@ -336,6 +338,19 @@ def _check(asked: Decimal, least: Decimal, cap: Decimal, rewritten: Rewritten) -
             "Ask with a smaller epsilon.",
             rules=tuple(f"{d}.policy.yaml#privacy.question.epsilon" for d in datasets),
         )
+
+
+def _conversion_room(
+    accounts: Sequence[Account], policies: dict[str, tuple[Policy, PrivacyBlock]], selection: Decimal
+) -> Decimal:
+    """The delta at which a Gaussian question's rho is converted to its epsilon.
+
+    At most what every account keeps for conversion, and, with the question's own selection, at most the
+    policy's delta for one question: alone, the question is within the epsilon and delta that its cap states.
+    """
+    least = min(a.limit.delta for a in accounts)
+    cap = min(p.question.delta for _, p in policies.values())
+    return max(Decimal(0), min(conversion_delta(least), cap - selection))
 
 
 def _selection_delta(

@@ -194,7 +194,8 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         sql += (" AND " if "WHERE id" in source else " WHERE ") + f"({where})"
     if group:
         forms = ["{}"] * 4 + ["ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]
-        form = draw(st.sampled_from(forms))
+        # Levels take no subquery beside them, as in FILTER (WHERE id IN (SELECT …)).
+        form = "{}" if any("SELECT" in call for call in aggregates) else draw(st.sampled_from(forms))
         # The parser reads no comparison as it stands inside ROLLUP (…).
         sql += " GROUP BY " + form.format(", ".join(group if form == "{}" else [f"({k})" for k in group]))
     return sql
@@ -297,7 +298,7 @@ def nested_questions(draw: st.DrawFn) -> str:
                     f"AVG({number})",
                     f"MAX({number})",
                     f"MIN({number})",
-                    f"MEDIAN({number})",
+                    f"MEDIAN(CAST({number} AS DOUBLE))",
                     f"QUANTILE_DISC({number}, 0.3)",
                     "COUNT_IF(days > 0)",
                     "COUNT(*)",
