@@ -1,8 +1,8 @@
 """Ordinary questions of analysts, over real datasets: what is answered, and what is refused and why.
 
 `policies/` declares the datasets as a steward would who knows what they are about; `<dataset>.sql` holds the
-questions, in the words of those who ask, written as they would be for a plain database. NAFLD is asked by
-the service over its real rows; the others, whose rows do not ship, over rows made from what is declared.
+questions, in the words of those who ask, written as they would be for a plain database. They are asked over
+rows made from what is declared.
 `python -m tests.query.corpus` writes `docs/sql-support.md` anew.
 """
 
