@@ -29,9 +29,8 @@ MONTHS = (
 _TIMES = (Kind.DATE, Kind.TIMESTAMP)
 
 
-def difference(lowering: Lowering, node: exp.Expr, later: exp.Expr, earlier: exp.Expr, unit: str) -> Typed:
-    """DATE_DIFF(unit, earlier, later), and `later - earlier` of two days."""
-    a, b = (_moment(lowering, part) for part in (later, earlier))
+def difference(lowering: Lowering, node: exp.Expr, a: Typed, b: Typed, unit: str) -> Typed:
+    """DATE_DIFF(unit, b, a), and `a - b` of two days."""
     if unit.rstrip("S") not in _UNITS or a.kind not in _TIMES or b.kind not in _TIMES:
         raise lowering.type_error(node, f"counts {', '.join(_UNITS).lower()} between two days or times")
     unit = unit.rstrip("S")
@@ -54,21 +53,23 @@ def difference(lowering: Lowering, node: exp.Expr, later: exp.Expr, earlier: exp
     return replace(result, low=Decimal(low), high=Decimal(high), bounded=False)
 
 
-def _moment(lowering: Lowering, node: exp.Expr) -> Typed:
+def moment(lowering: Lowering, node: exp.Expr) -> Typed:
     """A day or time; a text constant is read as one."""
+    plain = node.unnest()
+    if not (isinstance(plain, exp.Literal) and plain.is_string):
+        return dated(node, lowering.lower(node))
+    kind = Kind.DATE if len(str(plain.this).strip()) <= 10 else Kind.TIMESTAMP
+    return dated(node, lowering.read_literal(plain, Typed(exp.Null(), kind)))
+
+
+def dated(node: exp.Expr, t: Typed) -> Typed:
+    """`t`, which `node` was lowered to, with the day that it is where that is constant."""
     plain = node.unnest()
     literal = plain.this.unnest() if isinstance(plain, exp.Cast) else plain
     if not (isinstance(literal, exp.Literal) and literal.is_string):
-        return lowering.lower(node)
-    text = str(literal.this).strip()
-    kind = Kind.DATE if len(text) <= 10 else Kind.TIMESTAMP
-    t = (
-        lowering.lower(node)
-        if isinstance(plain, exp.Cast)
-        else lowering.read_literal(literal, Typed(exp.Null(), kind))
-    )
+        return t
     try:
-        day = date.fromisoformat(text[:10])
+        day = date.fromisoformat(str(literal.this).strip()[:10])
     except ValueError:
         return t
     return replace(t, span=(day, day), unit_level=True)

@@ -19,7 +19,7 @@ from sandbox.query import arithmetic
 from sandbox.query.choices import case, choice
 from sandbox.query.conversions import conversion, rounding
 from sandbox.query.curves import curve
-from sandbox.query.days import difference, name_of
+from sandbox.query.days import dated, difference, moment, name_of
 from sandbox.query.parse import place_of
 from sandbox.query.texts import (
     concatenation,
@@ -105,10 +105,9 @@ class Lowering:
                 return self.window(node)
             case exp.Literal() | exp.Boolean() | exp.Null():
                 return self._constant(node)
-            case exp.Sub() if self._are_days(node):
-                return difference(self, node, node.left, node.right, "DAY")
             case exp.DateDiff():
-                return difference(self, node, node.this, node.expression, node.args["unit"].name.upper())
+                later, earlier = moment(self, node.this), moment(self, node.expression)
+                return difference(self, node, later, earlier, node.args["unit"].name.upper())
             case exp.Dayname() | exp.Monthname():
                 return name_of(self, node)
             case exp.Neg():
@@ -235,7 +234,9 @@ class Lowering:
 
     def number(self, node: exp.Expr) -> Typed:
         """`node`, which must be a number."""
-        t = self.lower(node)
+        return self._checked_number(node, self.lower(node))
+
+    def _checked_number(self, node: exp.Expr, t: Typed) -> Typed:
         if not t.number:
             raise self.type_error(node, "is not a number")
         return t
@@ -262,12 +263,15 @@ class Lowering:
             raise self.type_error(node, "is too large or too small")
         return number_literal(value)
 
-    def _are_days(self, node: exp.Sub) -> bool:
-        """Whether both sides are days, whose difference is a number of days."""
-        return all(self.lower(part).kind is Kind.DATE for part in (node.left, node.right))
-
     def _arithmetic(self, node: exp.Binary) -> Typed:
-        a, b = self.number(node.left), self.number(node.right)
+        # Each side is lowered once: twice at each level would take for ever where arithmetic is nested.
+        a = self.lower(node.left)
+        if isinstance(node, exp.Sub) and a.kind is Kind.DATE:
+            b = self.lower(node.right)
+            if b.kind is Kind.DATE:
+                return difference(self, node, dated(node.left, a), dated(node.right, b), "DAY")
+        a = self._checked_number(node.left, a)
+        b = self.number(node.right)
         match node:
             case exp.Add():
                 return arithmetic.add(a, b)
