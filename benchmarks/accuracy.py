@@ -221,6 +221,9 @@ def _table(part: str, unit: str, rows: Mapping[str, int]) -> str:
         part = re.sub(r"bounds: \{.*\}", bounds, part)
     if unit == "order":
         part = re.sub(r"unit: \{.*\}", _ORDER_UNITS.get(table, ""), part)
+        part = part.replace(
+            "o_orderkey: {type: integer, use: group_by", "o_orderkey: {type: integer, use: join_only"
+        )
         if table == "customer":
             part = part.replace("bounds: {rows_per_unit: 1}", "protection: open")
     return part
