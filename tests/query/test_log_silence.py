@@ -28,7 +28,7 @@ REFUSED = (
     "SELECT * FROM people WHERE city = 'zanzibar'",
     "SELECT zanzibar471108154711 FROM people",
     "this is not SQL: zanzibar 471108154711",
-    "SELECT MEDIAN(age) FROM people WHERE age <> 471108154711",
+    "SELECT MODE(age) FROM people WHERE age <> 471108154711",
     "CALL zanzibar('471108154711')",
 )
 

@@ -6,6 +6,7 @@ of the same shape wherever its keys are public.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -58,10 +59,15 @@ def assert_indistinguishable(pair: Pair, sql: str) -> bool:
     assert whole.table.schema == less.table.schema
     assert whole.cost == less.cost
     assert whole.columns == less.columns
-    assert whole.notes == less.notes
+    assert said(whole) == said(less)
     if keys_are_public(sql):
         assert whole.table.num_rows == less.table.num_rows, sql
     return True
+
+
+def said(answer: Answer) -> list[str]:
+    """The notes; a question's name is drawn at random."""
+    return [re.sub(r"q-[0-9a-f]{32}", "q", note.en + note.zh) for note in answer.notes]
 
 
 def keys_are_public(sql: str) -> bool:
