@@ -64,3 +64,17 @@ def unseal(key: bytes, sealed: Sealed) -> Disclosure | None:
         return Disclosure(opened[_SALT_BYTES:].decode(), opened[:_SALT_BYTES])
     except (InvalidTag, ValueError):
         return None
+
+
+def sealed_bytes(key: bytes, text: str) -> bytes:
+    """A text encrypted under `key` (32 bytes), in one piece: for what is kept, but is no entry of the log."""
+    sealed = seal(key, text)
+    return bytes.fromhex(sealed.commitment) + sealed.nonce + sealed.ciphertext
+
+
+def opened_text(key: bytes, piece: bytes) -> str | None:
+    """The text of `sealed_bytes`; None when it does not open."""
+    digest = hashlib.sha256().digest_size
+    nonce = piece[digest : digest + _NONCE_BYTES]
+    found = unseal(key, Sealed(piece[:digest].hex(), nonce, piece[digest + _NONCE_BYTES :]))
+    return None if found is None else found.text

@@ -31,7 +31,7 @@ from sandbox.audit.high_water import HighWater
 from sandbox.audit.leaf import Entry
 from sandbox.audit.log import Appended, Log
 from sandbox.audit.note import VerifierKey
-from sandbox.audit.sealed import Disclosure
+from sandbox.audit.sealed import Disclosure, opened_text, sealed_bytes
 from sandbox.audit.tables import metadata
 from sandbox.errors import ErrorCode, SandboxError
 
@@ -177,6 +177,26 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def seal(self, text: str) -> bytes:
+        """A text that people wrote, encrypted to be kept in a table of the store."""
+        return sealed_bytes(self._log.secret_key, text)
+
+    def unseal(self, piece: bytes) -> str:
+        """The text of `seal`.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT when it does not open.
+
+        """
+        text = opened_text(self._log.secret_key, piece)
+        if text is None:
+            raise SandboxError(
+                ErrorCode.STORAGE_CORRUPT,
+                "A text in the store does not open with the store's key.",
+                "Restore a backup: sandbox restore.",
+            )
+        return text
 
     def receipt(self, index: int) -> Mapping[str, Any]:
         """The receipt of the entry at `index` under the newest checkpoint.

@@ -33,12 +33,13 @@ from sandbox.query.stored import StoredAnswer, answers_table, encode, stored_ans
 
 MOST_CUBES = 50  # of the newest that are looked at for one question
 
+# `cube` holds what the question said, with its literals: encrypted, as the question itself is beside the log.
 cubes_table = sa.Table(
     "question_cube",
     metadata,
     sa.Column("question", sa.String, sa.ForeignKey(answers_table.c.question), primary_key=True),
     sa.Column("base", sa.String, index=True, nullable=False),
-    sa.Column("cube", sa.String, nullable=False),
+    sa.Column("cube", sa.LargeBinary, nullable=False),
     sa.Column("widths", sa.String, nullable=False),
     sa.Column("cells", sa.LargeBinary, nullable=False),
 )
@@ -68,7 +69,7 @@ def base_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str | None:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def keep(connection: sa.Connection, question: str, base: str | None, noised: Noised) -> None:
+def keep(connection: sa.Connection, store: Store, question: str, base: str | None, noised: Noised) -> None:
     """Keep an answer's cells, in the transaction that settles its question."""
     priced = noised.priced
     cube = None if priced is None else cube_of(priced.rewritten.analyzed)
@@ -78,7 +79,9 @@ def keep(connection: sa.Connection, question: str, base: str | None, noised: Noi
     row = {
         "question": question,
         "base": base,
-        "cube": json.dumps([cube.base, cube.conditions, cube.keys, dict(cube.measures), cube.additive]),
+        "cube": store.seal(
+            json.dumps([cube.base, cube.conditions, cube.keys, dict(cube.measures), cube.additive])
+        ),
         "widths": json.dumps({n.measure.name: n.half_width for n in b.noise}),
         "cells": encode(noised.tables[b.boundary.name]),
     }
@@ -100,7 +103,7 @@ def derive(store: Store, priced: Priced, base: str | None, seconds: float) -> De
         rows = connection.execute(wanted).all()
     best: Derived | None = None
     for row in rows:
-        text, conditions, keys, measures, additive = json.loads(row.cube)
+        text, conditions, keys, measures, additive = json.loads(store.unseal(row.cube))
         cube = Cube(text, tuple(conditions), tuple(keys), measures, additive)
         how = follows(priced.rewritten.analyzed, cube)
         if how is None:

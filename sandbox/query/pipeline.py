@@ -182,7 +182,7 @@ def _new(
     except BaseException:
         fail(charged, question.actor, context.ledger)
         raise
-    settled = settle(charged, processed, noised, keys, question.actor, context.ledger)
+    settled = settle(charged, processed, noised, keys, question.actor, context.ledger, context.store)
     receipt = context.store.receipt(settled.leaf)
     return present.answer(
         charged.question, rewritten.analyzed, settled_price, processed, context.ledger, receipt

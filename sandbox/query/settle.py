@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sandbox.audit.event import Event, EventKind
+from sandbox.audit.store import Store
 from sandbox.identity import Actor
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.charge import Charged
@@ -34,6 +35,7 @@ def settle(
     keys: tuple[str, str | None],
     actor: Actor,
     ledger: Ledger,
+    store: Store,
 ) -> Settled:
     """Log the outcome; keep the answer under its key, and its cells under that of what follows from them."""
     resolved = charged.priced.rewritten.analyzed.authorized.resolved
@@ -44,7 +46,7 @@ def settle(
 
     def keep(connection: sa.Connection) -> None:
         save(connection, charged.question, keys[0], charged.priced, body)
-        keep_cells(connection, charged.question, keys[1], noised)
+        keep_cells(connection, store, charged.question, keys[1], noised)
 
     settlement = ledger.settle(charged.question, "answered", event, also=keep)
     return Settled(charged, processed, settlement.leaf)

@@ -286,7 +286,7 @@ from tests.audit.acts import ORIGIN, SECRET_KEY, refused
 key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(sys.argv[2]))
 store = Store.open(Path(sys.argv[1]), key, ORIGIN, SECRET_KEY)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.RLIM_INFINITY))
 done = 0
 try:
     while True:

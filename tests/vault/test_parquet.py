@@ -76,7 +76,7 @@ def test_no_cell_no_column_name_and_no_key_lies_on_disk(home: Path, keys: Keyrin
         keys.secret("rank"),
         *(keys.key_encryption_key("nafld", g).key for g in ("footer", "open", "restricted")),
     ]
-    held += [keys._keys.master_key, keys._keys.sealing]
+    held += [keys._keys.master_key, keys._keys.sealing_key]
     secrets = [SECRET_CELL.encode(), "姓名7".encode(), b"canary-metadata", b"ARROW:schema", b"R3R", b"schema"]
     for name in COLUMNS:
         secrets += [name.encode(), layout.physical_name(name).encode()]
