@@ -52,7 +52,8 @@ def test_the_old_keys_open_nothing_and_no_data_file_is_touched(
     assert (done.before, done.after, done.datasets) == ("mk-1", "mk-2", ("nafld", "tax"))
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in data} == data
 
-    old_keys = [old._keys.master_key, *old._keys.keys.values(), *([old._keys.sealing_key] if passphrase else [])]
+    sealing = [old._keys.sealing_key] if passphrase else []
+    old_keys = [old._keys.master_key, *old._keys.keys.values(), *sealing]
     assert len(old_keys) >= 7
     for identifier, text in wrapped_on_disk(home):
         base64.b64decode(text, validate=True)
