@@ -14,7 +14,7 @@ from sqlglot import exp
 from sandbox.query.boundary import Boundary, Measure
 from sandbox.query.clamp import grid
 from sandbox.query.limits import in_domain
-from sandbox.query.relations import column
+from sandbox.query.relations import aliased, column, subquery
 from sandbox.query.typed import cast, decimal_type
 
 PART = "p"
@@ -41,9 +41,9 @@ def bucketed(boundary: Boundary, m: Measure, parts: exp.Select) -> exp.Select:
         expressions=[
             *(k.copy() for k in keys),
             column(PART),
-            _alias(_bucket(size, clamps, 0, len(clamps) - 1), BUCKET),
+            aliased(_bucket(size, clamps, 0, len(clamps) - 1), BUCKET),
         ]
-    ).from_(_named(parts, "u"), copy=False)
+    ).from_(subquery(parts, "u"), copy=False)
     placed.where(exp.NEQ(this=column(PART), expression=_constant(0, scale, m)), copy=False)
     if boundary.domain is not None:
         tests = (in_domain(k, values) for k, values in zip(boundary.keys, boundary.domain, strict=True))
@@ -56,11 +56,11 @@ def bucketed(boundary: Boundary, m: Measure, parts: exp.Select) -> exp.Select:
         expressions=[
             *(k.copy() for k in keys),
             column(BUCKET),
-            _alias(exp.Count(this=exp.Star()), COUNT),
-            _alias(cast(exp.Sum(this=column(PART)), decimal_type(38, scale)), TOTAL),
-            _alias(cast(exp.Sum(this=sign), "BIGINT"), SIGNS),
+            aliased(exp.Count(this=exp.Star()), COUNT),
+            aliased(cast(exp.Sum(this=column(PART)), decimal_type(38, scale)), TOTAL),
+            aliased(cast(exp.Sum(this=sign), "BIGINT"), SIGNS),
         ]
-    ).from_(_named(placed, "b"), copy=False)
+    ).from_(subquery(placed, "b"), copy=False)
     return tree.group_by(*(k.copy() for k in keys), column(BUCKET), copy=False)
 
 
@@ -86,11 +86,3 @@ def _constant(units: int, scale: int, m: Measure) -> exp.Expr:
 
 def _whole(value: int) -> exp.Expr:
     return cast(exp.Literal.string(str(value)), "BIGINT")
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _named(tree: exp.Select, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))

@@ -18,7 +18,7 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.query.boundary import Boundary, Measure
 from sandbox.query.grids import Tree
 from sandbox.query.limits import hashed, kept, least_hash, listed
-from sandbox.query.relations import column
+from sandbox.query.relations import aliased, column, subquery
 from sandbox.query.typed import cast, type_of
 
 CELL = "cell"
@@ -36,10 +36,10 @@ def unit_cells(boundary: Boundary, argument: str) -> exp.Select:
     outputs: list[exp.Expr] = [
         column(UNIT_COLUMN),
         *keys,
-        _alias(column(argument), CELL),
-        _alias(exp.Count(this=exp.Star()), ROWS),
+        aliased(column(argument), CELL),
+        aliased(exp.Count(this=exp.Star()), ROWS),
     ]
-    units = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    units = exp.Select(expressions=outputs).from_(subquery(boundary.rows.copy(), "r"), copy=False)
     units.where(*listed(boundary), copy=False)
     units.group_by(column(UNIT_COLUMN), *(k.copy() for k in keys), column(argument), copy=False)
     if not boundary.limit_groups:
@@ -50,13 +50,13 @@ def unit_cells(boundary: Boundary, argument: str) -> exp.Select:
 
 def joined_counts(boundary: Boundary, base: exp.Select | None, counts: Sequence[Measure]) -> exp.Select:
     """`base` (keys and other measures of each group; None: there are neither) with the distinct counts."""
-    outputs: list[exp.Expr] = [_alias(column(k.name, "b"), k.name) for k in boundary.keys]
+    outputs: list[exp.Expr] = [aliased(column(k.name, "b"), k.name) for k in boundary.keys]
     tree = exp.Select()
     if base is not None:
-        tree = tree.from_(_named(base, "b"), copy=False)
+        tree = tree.from_(subquery(base, "b"), copy=False)
     for i, m in enumerate(counts):
         name = f"x{i}"
-        source = _named(_distinct(boundary, m), name)
+        source = subquery(_distinct(boundary, m), name)
         same = [
             exp.NullSafeEQ(this=column(k.name, "b"), expression=column(k.name, name)) for k in boundary.keys
         ]
@@ -70,7 +70,7 @@ def joined_counts(boundary: Boundary, base: exp.Select | None, counts: Sequence[
         value: exp.Expr = column(m.name, places.get(m.name, "b"))
         if m.name in places:
             value = exp.Coalesce(this=value, expressions=[exp.Literal.number(0)])
-        outputs.append(_alias(value, m.name))
+        outputs.append(aliased(value, m.name))
     tree.set("expressions", outputs)
     return tree
 
@@ -80,14 +80,14 @@ def _distinct(boundary: Boundary, m: Measure) -> exp.Select:
     assert m.argument is not None  # noqa: S101 -- a distinct count has one
     keys = [column(k.name) for k in boundary.keys]
     values = exp.Select(expressions=[exp.Star()]).from_(
-        _named(unit_cells(boundary, m.argument), "c"), copy=False
+        subquery(unit_cells(boundary, m.argument), "c"), copy=False
     )
     values.where(exp.Not(this=exp.Paren(this=exp.Is(this=column(CELL), expression=exp.Null()))), copy=False)
     order = [hashed(column(CELL)), column(CELL)]
     limited = kept(values, exp.RowNumber(), order, m.high, within=tuple(keys))
     count = exp.Count(this=exp.Distinct(expressions=[column(CELL)]))
-    outputs = [*(k.copy() for k in keys), _alias(count, m.name)]
-    tree = exp.Select(expressions=outputs).from_(_named(limited, "v"), copy=False)
+    outputs = [*(k.copy() for k in keys), aliased(count, m.name)]
+    tree = exp.Select(expressions=outputs).from_(subquery(limited, "v"), copy=False)
     return tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
 
 
@@ -101,24 +101,24 @@ def leaf_counts(boundary: Boundary, tree: Tree) -> exp.Select:
     keys = [column(k.name) for k in boundary.keys]
     known = exp.Not(this=exp.Paren(this=exp.Is(this=column(CELL), expression=exp.Null())))
     if boundary.once or boundary.by_row:
-        outputs = [*keys, _alias(column(m.argument), CELL), _alias(exp.Count(this=exp.Star()), ROWS)]
-        cells = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+        outputs = [*keys, aliased(column(m.argument), CELL), aliased(exp.Count(this=exp.Star()), ROWS)]
+        cells = exp.Select(expressions=outputs).from_(subquery(boundary.rows.copy(), "r"), copy=False)
         cells.group_by(*(k.copy() for k in keys), column(m.argument), copy=False)
     else:
         units = exp.Select(expressions=[exp.Star()]).from_(
-            _named(unit_cells(boundary, m.argument), "c"), copy=False
+            subquery(unit_cells(boundary, m.argument), "c"), copy=False
         )
         units.where(known.copy(), copy=False)
         whole = exp.Window(
             this=exp.Sum(this=column(ROWS)), partition_by=[column(UNIT_COLUMN), *(k.copy() for k in keys)]
         )
-        units.select(_alias(whole, ALL_ROWS), copy=False)
-        outputs = [*keys, column(CELL), _alias(_saturated(exp.Sum(this=_weight(m))), ROWS)]
-        cells = exp.Select(expressions=outputs).from_(_named(units, "w"), copy=False)
+        units.select(aliased(whole, ALL_ROWS), copy=False)
+        outputs = [*keys, column(CELL), aliased(_saturated(exp.Sum(this=_weight(m))), ROWS)]
+        cells = exp.Select(expressions=outputs).from_(subquery(units, "w"), copy=False)
         cells.group_by(*(k.copy() for k in keys), column(CELL), copy=False)
-    listed_ = [_alias(exp.Anonymous(this="list", expressions=[column(name)]), name) for name in (CELL, ROWS)]
+    listed_ = [aliased(exp.Anonymous(this="list", expressions=[column(name)]), name) for name in (CELL, ROWS)]
     result = exp.Select(expressions=[*(k.copy() for k in keys), *listed_]).from_(
-        _named(cells, "l"), copy=False
+        subquery(cells, "l"), copy=False
     )
     result.where(known, copy=False)
     return result.group_by(*(k.copy() for k in keys), copy=False) if keys else result
@@ -139,11 +139,3 @@ def _weight(m: Measure) -> exp.Expr:
 def _saturated(total: exp.Expr) -> exp.Expr:
     most = cast(exp.Literal.string(str(SATURATED)), type_of("HUGEINT"))
     return cast(exp.Least(this=total, expressions=[most], ignore_nulls=True), "BIGINT")
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _named(tree: exp.Select, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))

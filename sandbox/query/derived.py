@@ -28,7 +28,7 @@ from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT
 from sandbox.query.postprocess import run_public
 from sandbox.query.price import Priced, PricedBoundary
-from sandbox.query.relations import column, result_table
+from sandbox.query.relations import aliased, column, result_table
 from sandbox.query.stored import StoredAnswer, answers_table, encode, stored_answer, whose
 
 MOST_CUBES = 50  # of the newest that are looked at for one question
@@ -146,11 +146,11 @@ def _summed(
 
 def _sql(boundary: Boundary, how: Follows) -> str:
     keys = [column(f"k{i}", "cube") for i in how.keys]
-    outputs: list[exp.Expr] = [_alias(k, f"g{at}") for at, k in enumerate(keys)]
+    outputs: list[exp.Expr] = [aliased(k, f"g{at}") for at, k in enumerate(keys)]
     for m in boundary.measures:
         total = exp.Sum(this=column(how.measures[m.name], "cube"))
-        outputs.append(_alias(exp.TryCast(this=total, to=_type(m)), m.name))
-    outputs.append(_alias(exp.Count(this=exp.Star()), "n"))
+        outputs.append(aliased(exp.TryCast(this=total, to=_type(m)), m.name))
+    outputs.append(aliased(exp.Count(this=exp.Star()), "n"))
     tree = exp.Select(expressions=outputs).from_(result_table("cube"), copy=False)
     tree.where(*(c.copy() for c in how.conditions), copy=False)
     return tree.group_by(*(k.copy() for k in keys), copy=False).sql(DIALECT)
@@ -176,7 +176,3 @@ def _in_order(boundary: Boundary, how: Follows, cells: pa.Table, sums: pa.Table)
 
 def _type(m: Measure) -> exp.DataType:
     return exp.DataType.build(f"DECIMAL(38, {m.scale})" if m.decimal else "BIGINT", dialect=DIALECT)
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))

@@ -134,6 +134,16 @@ def column(name: str, table: str | None = None) -> exp.Column:
     return exp.Column(this=exp.to_identifier(name, quoted=True), table=of)
 
 
+def aliased(value: exp.Expr, name: str) -> exp.Alias:
+    """`value AS name`, with `value` itself in it."""
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def subquery(tree: exp.Select, alias: str) -> exp.Subquery:
+    """`(tree) AS alias`, with `tree` itself in it."""
+    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))
+
+
 def literal(value: Scalar, policy: ColumnPolicy) -> exp.Expr:
     """A policy's value as a typed constant.
 

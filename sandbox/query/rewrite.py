@@ -25,7 +25,7 @@ from sandbox.query.growth import check_expanded
 from sandbox.query.limits import kept, key_literal, least_hash, listed
 from sandbox.query.parse import DIALECT
 from sandbox.query.post_text import PostSelect, nameless, post_select
-from sandbox.query.relations import column
+from sandbox.query.relations import aliased, column, subquery
 from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
@@ -83,7 +83,7 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
 def bounded_select(boundary: Boundary) -> exp.Select:
     """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
     if not boundary.keys and not boundary.measures:
-        return exp.Select(expressions=[_alias(exp.Literal.number(1), "one")])
+        return exp.Select(expressions=[aliased(exp.Literal.number(1), "one")])
     pass_of = _once if boundary.once else _by_row if boundary.by_row else _per_unit
     per_group = pass_of(boundary)
     if not boundary.keys:
@@ -97,7 +97,7 @@ def bounded_select(boundary: Boundary) -> exp.Select:
 
 def _once(boundary: Boundary) -> exp.Select:
     """At most one row per unit: clamp each row's part and sum."""
-    outputs = [_alias(column(k.name), k.name) for k in boundary.keys]
+    outputs = [aliased(column(k.name), k.name) for k in boundary.keys]
     for m in boundary.measures:
         if m.kind in (Measures.UNITS, Measures.ROWS):
             total: exp.Expr = exp.Count(this=exp.Star())
@@ -107,8 +107,8 @@ def _once(boundary: Boundary) -> exp.Select:
             total = exp.Count(this=column(_argument(m)))
         else:
             total = exp.Sum(this=_clamped(column(_argument(m)), m))
-        outputs.append(_alias(_saturate(total, m), m.name))
-    tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+        outputs.append(aliased(_saturate(total, m), m.name))
+    tree = exp.Select(expressions=outputs).from_(subquery(boundary.rows.copy(), "r"), copy=False)
     return tree.group_by(*(column(k.name) for k in boundary.keys), copy=False)
 
 
@@ -129,10 +129,10 @@ def _by_row(boundary: Boundary) -> exp.Select:
                 total = exp.Count(this=column(_argument(m)))
             case Measures.SUM | Measures.AVERAGED_SUM:
                 total = _summed(m, rounded=True)
-        outputs.append(_alias(_saturate(total, m), m.name))
+        outputs.append(aliased(_saturate(total, m), m.name))
     if not outputs:
         return joined_counts(boundary, None, distinct)
-    tree = exp.Select(expressions=outputs).from_(_named(boundary.rows.copy(), "r"), copy=False)
+    tree = exp.Select(expressions=outputs).from_(subquery(boundary.rows.copy(), "r"), copy=False)
     tree = tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
     return joined_counts(boundary, tree, distinct) if distinct else tree
 
@@ -145,8 +145,8 @@ def _per_unit(boundary: Boundary) -> exp.Select:
     distinct = [m for m in boundary.measures if m.kind is Measures.DISTINCT]
     for m in summed:
         if m.kind is not Measures.UNITS:
-            first.append(_alias(_unit_part(m), m.name))
-    units = exp.Select(expressions=first).from_(_named(boundary.rows.copy(), "r"), copy=False)
+            first.append(aliased(_unit_part(m), m.name))
+    units = exp.Select(expressions=first).from_(subquery(boundary.rows.copy(), "r"), copy=False)
     units.where(*listed(boundary), copy=False)
     units.group_by(column(UNIT_COLUMN), *keys, copy=False)
     if boundary.limit_groups:
@@ -156,10 +156,10 @@ def _per_unit(boundary: Boundary) -> exp.Select:
         total: exp.Expr = exp.Count(this=exp.Star())
         if m.kind is not Measures.UNITS:
             total = exp.Sum(this=_clamped(column(m.name), m))
-        second.append(_alias(_saturate(total, m), m.name))
+        second.append(aliased(_saturate(total, m), m.name))
     if not second:
         return joined_counts(boundary, None, distinct)
-    tree = exp.Select(expressions=second).from_(_named(units, "u"), copy=False)
+    tree = exp.Select(expressions=second).from_(subquery(units, "u"), copy=False)
     tree = tree.group_by(*keys, copy=False) if keys else tree
     return joined_counts(boundary, tree, distinct) if distinct else tree
 
@@ -175,14 +175,14 @@ def _parts(boundary: Boundary, m: Measure) -> exp.Select:
     Summed also where a unit has one row at most: what is aggregated is computed once, not per comparison.
     """
     keys = [column(k.name) for k in boundary.keys]
-    units = exp.Select(expressions=[column(UNIT_COLUMN), *keys, _alias(_unit_part(m), m.name)])
-    units = units.from_(_named(boundary.rows.copy(), "r"), copy=False)
+    units = exp.Select(expressions=[column(UNIT_COLUMN), *keys, aliased(_unit_part(m), m.name)])
+    units = units.from_(subquery(boundary.rows.copy(), "r"), copy=False)
     units.where(*listed(boundary), copy=False)
     units.group_by(column(UNIT_COLUMN), *(k.copy() for k in keys), copy=False)
     if boundary.limit_groups:
         units = kept(units, exp.RowNumber(), least_hash(boundary), boundary.groups)
-    outputs = [*(k.copy() for k in keys), _alias(_clamped(column(m.name), m), PART)]
-    return exp.Select(expressions=outputs).from_(_named(units, "r"), copy=False)
+    outputs = [*(k.copy() for k in keys), aliased(_clamped(column(m.name), m), PART)]
+    return exp.Select(expressions=outputs).from_(subquery(units, "r"), copy=False)
 
 
 def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
@@ -202,15 +202,15 @@ def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
             expressions=rows, alias=exp.TableAlias(this=exp.to_identifier(table), columns=names)
         )
         tree = tree.join(source, join_type="CROSS", copy=False) if outputs else tree.from_(source, copy=False)
-        outputs.append(_alias(column(key.name, table), key.name))
+        outputs.append(aliased(column(key.name, table), key.name))
         same.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, "e")))
         order.append(exp.Ordered(this=column("i", table), nulls_first=False))
     for m in boundary.measures:
         zero = cast(exp.Literal.number(0), _type(m))
         value = exp.Coalesce(this=column(m.name, "e"), expressions=[zero])
-        outputs.append(_alias(value, m.name))
+        outputs.append(aliased(value, m.name))
     tree.set("expressions", outputs)
-    tree = tree.join(_named(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
+    tree = tree.join(subquery(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
     tree.set("order", exp.Order(expressions=order))
     return tree
 
@@ -309,12 +309,3 @@ def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
         return total
     known = exp.Coalesce(this=total, expressions=[_bound(0, m)])
     return cast(held(known, _bound(-SATURATED, m), _bound(SATURATED, m)), _type(m))
-
-
-def _alias(value: exp.Expr, name: str) -> exp.Alias:
-    """`value AS name`, with `value` itself in it."""
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _named(tree: exp.Select, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))
