@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-PIPED_WIDTH = 240
+PIPED_WIDTH = 100_000
 SECONDS_BETWEEN_LINES = 10.0
 
 

@@ -162,14 +162,17 @@ def test_an_answer_is_near_the_truth_where_nothing_but_a_wide_bound_is_declared(
     books: Ledger, sql: str, truth: int, clamp: int
 ) -> None:
     """400 units with ten visits each; the declared bound alone would leave noise of 10**5 and more."""
-    asked = priced(sql, found_world(*WIDE), books, "2")
+    half_widths = []
     with engine(Rows((), visits(400, 10, days=-2))) as connection:
-        got = answered(asked, connection)
-    (value,), (width,) = (t.column("n").to_pylist() for t in (got.table, got.errors))
-    assert float(width) < 60
-    # Laplace: five half-widths are passed with probability 20**-5 / 2 or so.
-    assert abs(float(value) - truth) <= 5 * float(width) + 1
-    assert float(width) >= clamp  # ln(20) * clamp / 1.8
+        for _ in range(9):
+            got = answered(priced(sql, found_world(*WIDE), books, "2"), connection)
+            (value,), (width,) = (t.column("n").to_pylist() for t in (got.table, got.errors))
+            # Laplace: five half-widths are passed with probability 20**-5 / 2 or so.
+            assert abs(float(value) - truth) <= 5 * float(width) + 1
+            half_widths.append(float(width))
+    # A bucket of pure noise widens one answer in fifty (seen in 600); five of nine, less than one run in a million.
+    assert sorted(half_widths)[4] < 60
+    assert min(half_widths) >= clamp  # ln(20) * clamp / 1.8
 
 
 def test_groups_share_one_clamp_and_bounds_hold_in_each(books: Ledger) -> None:
