@@ -9,6 +9,7 @@ BIN := .venv/bin
 LOCK := requirements.lock
 STAMP := .venv/.installed
 PROXY := .venv/proxy/.installed
+PROVIDER := .venv/provider/.installed
 ROOMS := sandbox connectors hub_config
 WORKERS ?= auto
 export TMPDIR := $(CURDIR)/.tmp
@@ -19,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-setup: $(STAMP) $(PROXY) ## make .venv and install the locked dependencies into it
+setup: $(STAMP) $(PROXY) $(PROVIDER) ## make .venv and install the locked dependencies into it
 	@:
 
 $(STAMP): $(LOCK) pyproject.toml .ci/python
@@ -30,9 +31,12 @@ $(STAMP): $(LOCK) pyproject.toml .ci/python
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
+# What runs on Node: the hub's proxy, and the identity provider of its tests. The locks say which, by digest.
 $(PROXY): $(STAMP) hub_config/proxy/package.json hub_config/proxy/package-lock.json
-	@mkdir -p .venv/proxy && cp hub_config/proxy/package.json hub_config/proxy/package-lock.json .venv/proxy/
-	@cd .venv/proxy && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts
+$(PROVIDER): $(STAMP) tests/hub/provider/package.json tests/hub/provider/package-lock.json
+$(PROXY) $(PROVIDER):
+	@mkdir -p $(@D) && cp $(filter %.json,$^) $(@D)/
+	@cd $(@D) && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 demo: setup ## the main job end to end, on real data, in ./demo-home

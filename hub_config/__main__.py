@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import urlopen
 
+from hub_config import certificate, issuer
 from hub_config.login import PEOPLE_FILE
 from hub_config.passwords import Passwords
 
@@ -40,8 +41,11 @@ def node() -> Path | None:
     return program if program is not None and program.exists() else None
 
 
-def complaint() -> str:
-    """What this machine lacks, and what to do; empty when nothing."""
+def complaint(listen: str) -> str:
+    """What this machine or its settings lack, and what to do; empty when nothing."""
+    unsafe = certificate.complaint(listen) or issuer.complaint()
+    if unsafe:
+        return unsafe
     if not (proxy_folder() / "node_modules" / "configurable-http-proxy").is_dir():
         return f"The hub's proxy is not installed in {proxy_folder()}: make setup"
     if node() is None:
@@ -54,7 +58,8 @@ def complaint() -> str:
 
 def main() -> int:
     """Start, print the address, and stop everything on SIGINT or SIGTERM."""
-    lacking = complaint()
+    listen = os.environ.get("SANDBOX_HUB_LISTEN", "127.0.0.1:8000")
+    lacking = complaint(listen)
     if lacking:
         print(lacking, file=sys.stderr)
         return 1
@@ -66,7 +71,6 @@ def main() -> int:
     if first:
         for name, password in Passwords(state / PEOPLE_FILE).add(EXAMPLES).items():
             print(f"{name} ({', '.join(EXAMPLES[name])}): password for the first login only: {password}")
-    listen = os.environ.get("SANDBOX_HUB_LISTEN", "127.0.0.1:8000")
     chosen = {
         "SANDBOX_HOME": str(home),
         "SANDBOX_HUB_STATE": str(state),

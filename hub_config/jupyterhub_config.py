@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from hub_config import login, report, roles
+from hub_config.certificate import secure
 from hub_config.spawner import RoomSpawner
 
 PROXY = "configurable-http-proxy"
@@ -40,7 +41,12 @@ c.JupyterHub.cleanup_proxy = True
 c.JupyterHub.log_level = "WARN"
 c.JupyterHub.allow_named_servers = False
 c.JupyterHub.default_url = report.first_page
-c.JupyterHub.tornado_settings = {"headers": {"Content-Security-Policy": "frame-ancestors 'none'"}}
+only = {"secure": True} if secure() else {}
+c.JupyterHub.tornado_settings = {
+    "headers": {"Content-Security-Policy": "frame-ancestors 'none'"},
+    "cookie_options": only,
+    "xsrf_cookie_kwargs": only,
+}
 
 c.JupyterHub.custom_scopes = roles.custom_scopes()
 c.JupyterHub.load_roles = roles.hub_roles()

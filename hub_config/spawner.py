@@ -12,6 +12,8 @@ from typing import Any
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Int, Unicode
 
+from hub_config.certificate import secure
+
 PROGRAMS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 HERE = Path(__file__).resolve().parent
 
@@ -24,9 +26,14 @@ class RoomSpawner(LocalProcessSpawner):
     api = Unicode(help="Address of the sandbox API, as servers reach it.").tag(config=True)
 
     @property
+    def number(self) -> int:
+        """The person's user number."""
+        return number(Path(str(self.people)), str(self.user.name), int(self.first_uid))
+
+    @property
     def folder(self) -> Path:
-        """The person's folder."""
-        return Path(str(self.people), str(self.user.name))
+        """The person's folder, called by the number: a name may be any word."""
+        return Path(str(self.people), str(self.number))
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:
         """Nothing: `sandbox.rooms.server` becomes the person's user."""
@@ -50,14 +57,14 @@ class RoomSpawner(LocalProcessSpawner):
             JUPYTERLAB_WORKSPACES_DIR=str(self.folder / "run" / "workspaces"),
             JUPYTER_DEFAULT_PROVISIONER_NAME="sandbox-room",
             PYTHONDONTWRITEBYTECODE="1",
+            JUPYTERHUB_COOKIE_OPTIONS=json.dumps({"secure": True} if secure() else {}),
             **{name: value for name, value in os.environ.items() if name.startswith("SANDBOX_ROOM_")},
         )
         return env
 
     async def start(self) -> Any:
         """Start the server as the person's user."""
-        uid = number(Path(self.people), self.user.name, self.first_uid)
-        own = ["--person", self.user.name, "--uid", str(uid), "--folder", str(self.folder)]
+        own = ["--person", self.user.name, "--uid", str(self.number), "--folder", str(self.folder)]
         own += ["--starter", str(HERE / "notebooks")]
         self.cmd = [sys.executable, "-m", "sandbox.rooms.server", *own, "--", "jupyterhub-singleuser"]
         self.notebook_dir = str(self.folder / "notebooks")

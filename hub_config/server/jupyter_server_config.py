@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 from hub_config.gate import POLICY
 from hub_config.one_kernel import OneKernel
 
@@ -22,7 +25,10 @@ c.ServerApp.jpserver_extensions = {
     "notebook_shim": False,
     "nbclassic": False,
 }
-c.ServerApp.tornado_settings = {"headers": {"Content-Security-Policy": POLICY}}
+c.ServerApp.tornado_settings = {
+    "headers": {"Content-Security-Policy": POLICY},
+    "xsrf_cookie_kwargs": json.loads(os.environ.get("JUPYTERHUB_COOKIE_OPTIONS", "{}")),
+}
 c.ContentsManager.allow_hidden = False
 c.FileContentsManager.delete_to_trash = False
 c.FileContentsManager.always_delete_dir = False

@@ -43,9 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--starter", type=Path, help="a folder of notebooks for somebody who has none")
     given = parser.parse_args(own)
     try:
-        line = prepared(
-            given.person, RunAs(given.uid, given.uid), given.folder, tuple(given.needs), given.starter
-        )
+        line = prepared(RunAs(given.uid, given.uid), given.folder, tuple(given.needs), given.starter)
     except (SandboxError, OSError, subprocess.CalledProcessError) as error:
         print(f"The notebook server of {given.person} cannot start: {error}", file=sys.stderr)
         return 1
@@ -54,9 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     os.execvp((*line, *command)[0], [*line, *command])  # noqa: S606
 
 
-def prepared(
-    person: str, run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path | None
-) -> list[str]:
+def prepared(run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path | None) -> list[str]:
     """What to put before the command of the server, after everything is prepared; sets the environment.
 
     Raises:
@@ -72,7 +68,7 @@ def prepared(
         if starter is not None and not any(notebooks.iterdir()):
             shutil.copytree(starter, notebooks, dirs_exist_ok=True)
         return []
-    group = f"{settings.room_cgroup}/{person}"
+    group = f"{settings.room_cgroup}/{run_as.uid}"
     cgroup.hand_over(group, run_as.uid, run_as.gid)
     cgroup.sweep(group)
     os.environ.update(SANDBOX_ROOM_CGROUP=group, SANDBOX_ROOM_WORK=str(work))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,13 +23,17 @@ class Person:
     Args:
         url: of the hub, without a slash at its end.
         name: who.
+        trusting: whom to believe that they are the hub.
 
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, trusting: ssl.SSLContext | None = None) -> None:
         self.url = url
         self.name = name
-        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=PATIENCE, trust_env=False)
+        self.trusting = trusting or ssl.create_default_context()
+        self.http = httpx.Client(
+            base_url=url, follow_redirects=True, timeout=PATIENCE, trust_env=False, verify=self.trusting
+        )
 
     def log_in(self, password: str, new: str = "") -> httpx.Response:
         """Fill in the form."""
@@ -74,7 +79,10 @@ class Person:
         number = made.json()["id"]
         cookies = "; ".join(f"{c.name}={c.value}" for c in self.http.cookies.jar)
         address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{number}/channels"
-        return Kernel(create_connection(address, cookie=cookies, timeout=PATIENCE, origin=self.url), number)
+        line = create_connection(
+            address, cookie=cookies, timeout=PATIENCE, origin=self.url, sslopt={"context": self.trusting}
+        )
+        return Kernel(line, number)
 
     @contextmanager
     def kernel(self) -> Iterator[Kernel]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -70,9 +71,15 @@ def one_more(home: Home, papers: Path) -> None:
     steward.publish(home, homes.actor(home, "wang", Via.CLI), grant)
 
 
+def person_folder(state: Path, name: str) -> Path:
+    """The folder of a person who had a server."""
+    numbers = json.loads((state / "people" / "numbers.json").read_text("utf-8"))
+    return state / "people" / str(numbers[name])
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Hub]:
-    """Start a hub in `folder`, which holds an instance afterwards."""
+def running(folder: Path, **also: str) -> Iterator[Hub]:
+    """Start a hub in `folder`, which holds an instance afterwards; `also` are variables."""
     for above in (folder, *folder.parents[:2]):
         above.chmod(above.stat().st_mode | 0o011)
     home = make(folder)
@@ -82,7 +89,7 @@ def running(folder: Path) -> Iterator[Hub]:
     (folder / "passphrase").touch(mode=0o600)
     (folder / "passphrase").write_text(PASSPHRASE, "utf-8")
     (folder / "state").mkdir()
-    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    listen = also.get("SANDBOX_HUB_LISTEN") or f"127.0.0.1:{free_ports(1)[0]}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
         "SANDBOX_HUB_STATE": str(folder / "state"),
@@ -91,6 +98,7 @@ def running(folder: Path) -> Iterator[Hub]:
         "SANDBOX_ROOM_MEMORY_MB": "768",
         "SANDBOX_ROOM_WORK_MB": "24",
         "SANDBOX_ENGINE_THREADS": "1",
+        **also,
     }
     program = [
         str(Path(sys.executable).with_name("sandbox")),
@@ -102,7 +110,8 @@ def running(folder: Path) -> Iterator[Hub]:
     program += ["--passphrase-file", str(folder / "passphrase")]
     with open(folder / "output", "w", encoding="utf-8") as output:
         process = subprocess.Popen(program, env=environment, stdout=output, stderr=output, text=True)
-    hub = Hub(f"http://{listen}", folder, process, {})
+    scheme = "https" if "SANDBOX_HUB_CERTIFICATE" in also else "http"
+    hub = Hub(f"{scheme}://{listen}", folder, process, {})
     try:
         last = time.monotonic() + STARTING_SECONDS
         while "The data sandbox is at" not in hub.output:
@@ -112,7 +121,8 @@ def running(folder: Path) -> Iterator[Hub]:
         printed = dict(
             re.findall(r"^(\w+) \(.*\): password for the first login only: (\S+)$", hub.output, re.M)
         )
-        hub.once = printed | Passwords(folder / "state" / "passwords.json").add(OTHERS)
+        if "SANDBOX_OIDC_ISSUER" not in also:
+            hub.once = printed | Passwords(folder / "state" / "passwords.json").add(OTHERS)
         yield hub
     finally:
         process.send_signal(signal.SIGTERM)

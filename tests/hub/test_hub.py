@@ -14,7 +14,7 @@ from hub_config.passwords import FAILURES, SHORTEST, Passwords
 from sandbox.rooms import cgroup
 from tests.api.instance import COUNT
 from tests.hub.browser import Person
-from tests.hub.instance import GROUP, PASSWORD, Hub
+from tests.hub.instance import GROUP, PASSWORD, Hub, person_folder
 
 ASK = {"sql": COUNT, "grant": "plenty", "epsilon": "0.5"}
 
@@ -167,7 +167,7 @@ def test_kernels_of_two_people_know_nothing_of_each_other(hub: Hub) -> None:
 
 def owner(hub: Hub, name: str) -> int:
     """The user of the machine whom a person's folder belongs to."""
-    return (hub.folder / "state" / "people" / name).stat().st_uid
+    return person_folder(hub.folder / "state", name).stat().st_uid
 
 
 MALFORMED = """
@@ -197,31 +197,31 @@ def test_hostile_messages_do_not_stop_the_server(hub: Hub) -> None:
 def test_what_ended_leaves_nothing(hub: Hub) -> None:
     sun = hub.person("sun")
     sun.start_server()
-    folder = hub.folder / "state" / "people" / "sun"
+    folder = person_folder(hub.folder / "state", "sun")
     with sun.kernel() as kernel:
         assert kernel.run("print(1)") == "1\n"
         assert list((folder / "run").glob("room-*"))
-        assert rooms("sun")
+        assert rooms(folder)
     assert not list((folder / "run").glob("room-*"))
-    assert not rooms("sun")
+    assert not rooms(folder)
     kernel = sun.open_kernel()
     kernel.run("import subprocess; subprocess.Popen(['sleep', '900'])")
     assert sun.hub("DELETE", "/users/sun/server").status_code in (202, 204)
     last = time.monotonic() + 60
-    while (rooms("sun") or processes(owner(hub, "sun"))) and time.monotonic() < last:
-        cgroup.sweep(f"{GROUP}/sun")
+    while (rooms(folder) or processes(owner(hub, "sun"))) and time.monotonic() < last:
+        cgroup.sweep(f"{GROUP}/{folder.name}")
         time.sleep(0.2)
     assert not processes(owner(hub, "sun"))
-    assert not rooms("sun")
+    assert not rooms(folder)
     assert str(folder) not in Path("/proc/mounts").read_text("utf-8")
 
 
-def rooms(person: str) -> list[Path]:
-    """Control groups of kernels of a person."""
+def rooms(folder: Path) -> list[Path]:
+    """Control groups of kernels of the person whose folder this is."""
     return [
         folder
         for point in set(cgroup.hierarchies().values())
-        for folder in (point / GROUP / person).glob("kernel-*")
+        for folder in (point / GROUP / folder.name).glob("kernel-*")
     ]
 
 

@@ -9,7 +9,7 @@ from tests.house.tree import ROOT
 
 # Set by the hub's own start for its parts.
 INTERNAL = {"SANDBOX_HUB_NODE", "SANDBOX_HUB_PORTS", "SANDBOX_HUB_REPORT_TOKEN"}
-ELSEWHERE = re.compile(r"SANDBOX_(HOME|PASSPHRASE|PASSPHRASE_FILE|LISTEN|URL|ROOM_)")
+ELSEWHERE = re.compile(r"SANDBOX_(HOME|PASSPHRASE|PASSPHRASE_FILE|LISTEN|BEHIND_PROXY|URL|ROOM_)")
 
 
 def test_every_variable_of_the_hub_is_documented() -> None:
