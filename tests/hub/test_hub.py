@@ -218,11 +218,8 @@ def test_what_ended_leaves_nothing(hub: Hub) -> None:
 
 def rooms(folder: Path) -> list[Path]:
     """Control groups of kernels of the person whose folder this is."""
-    return [
-        folder
-        for point in set(cgroup.hierarchies().values())
-        for folder in (point / GROUP / folder.name).glob("kernel-*")
-    ]
+    points = set(cgroup.hierarchies().values())
+    return [group for point in points for group in (point / GROUP / folder.name).glob("kernel-*")]
 
 
 def processes(uid: int) -> list[int]:
