@@ -170,7 +170,8 @@ def test_an_answer_is_near_the_truth_where_nothing_but_a_wide_bound_is_declared(
             # Laplace: five half-widths are passed with probability 20**-5 / 2 or so.
             assert abs(float(value) - truth) <= 5 * float(width) + 1
             half_widths.append(float(width))
-    # A bucket of pure noise widens one answer in fifty (seen in 600); five of nine, less than one run in a million.
+    # A bucket of pure noise widens one answer in fifty (seen in 600); five of nine, less than one run in a
+    # million.
     assert sorted(half_widths)[4] < 60
     assert min(half_widths) >= clamp  # ln(20) * clamp / 1.8
 
