@@ -59,20 +59,36 @@ class Wanted:
         """A short name."""
         return ".".join(self.table) if self.table else "query"
 
+    def everything(self, name: Callable[[str], str]) -> str:
+        """The statement with all columns, without order.
+
+        Args:
+            name: quotes an identifier.
+
+        """
+        return f"SELECT * FROM {self._origin(name)}"
+
     def sql(self, columns: str, name: Callable[[str], str], literal: Callable[[str], str]) -> str:
         """The statement.
 
         Args:
             columns: the list of columns, as SQL.
             name: quotes an identifier.
-            literal: quotes a text.
+            literal: makes a constant of `after`.
 
         """
-        origin = ".".join(map(name, self.table)) if self.table else f"({self.query}\n) AS wanted"
-        text = f"SELECT {columns} FROM {origin}"
+        text = f"SELECT {columns} FROM {self._origin(name)}"
+        if not self.key:
+            return text
+        # Qualified: a bare name would order by the column as it is selected, perhaps as a text.
+        key = f"wanted.{name(self.key)}"
         if self.after is not None:
-            text += f" WHERE {name(self.key)} > {literal(self.after)}"
-        return text + (f" ORDER BY {name(self.key)}" if self.key else "")
+            text += f" WHERE {key} > {literal(self.after)}"
+        return f"{text} ORDER BY {key}"
+
+    def _origin(self, name: Callable[[str], str]) -> str:
+        # Without AS, which some databases do not take here.
+        return (".".join(map(name, self.table)) if self.table else f"({self.query}\n)") + " wanted"
 
 
 def server_of(location: str, scheme: str, port: int, options: Options) -> Server:

@@ -9,21 +9,23 @@ Rules
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pymysql
+from pymysql.constants import FIELD_TYPE
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
 from connectors.database import Server, Wanted, server_of, wanted
 from connectors.opening import unreadable
 from connectors.options import Options, wrong
-from sandbox.ingest.source import Option, RawBatch, Source, SourceDescription
+from connectors.statement import StatementSource, text_rows
+from sandbox.ingest.source import Option, Source
 
 _BATCH_ROWS = 8192
 _BATCH_BYTES = 8 << 20
@@ -34,6 +36,16 @@ _SNAPSHOT = (
     "SET SESSION time_zone = '+00:00'",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
+_EXACT = (
+    FIELD_TYPE.TINY,
+    FIELD_TYPE.SHORT,
+    FIELD_TYPE.INT24,
+    FIELD_TYPE.LONG,
+    FIELD_TYPE.LONGLONG,
+    FIELD_TYPE.DECIMAL,
+    FIELD_TYPE.NEWDECIMAL,
+)
+_NUMBER = re.compile(r"-?[0-9]{1,65}(\.[0-9]{1,38})?", re.ASCII)
 _PROBLEMS = {
     1044: "refused the user",
     1045: "refused the user or the password",
@@ -63,70 +75,15 @@ class MysqlConnector:
         return MysqlSource(server, asked)
 
 
-class MysqlSource:
-    """What one statement gives.
-
-    Attributes:
-        watermark: greatest value of the key that was read, as text.
-
-    """
+class MysqlSource(StatementSource):
+    """What one statement gives."""
 
     def __init__(self, server: Server, asked: Wanted) -> None:
+        super().__init__(asked, server.uri)
         self._server = server
-        self._asked = asked
-        self.watermark: str | None = None
-
-    def describe(self) -> SourceDescription:
-        """Server, database and table."""
-        return SourceDescription(self._asked.name, f"{self._server.uri}#{self._asked.name}")
-
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._connection() as connection:
-            return self._columns(connection)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
-        """Its rows as text columns.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._connection() as connection:
-            names = list(self._columns(connection) if columns is None else columns)
-            asked = [*names, *({self._asked.key} - {"", *names})]
-            statement = self._asked.sql(", ".join(map(_name, asked)), _name, connection.escape)
-            done = read = 0
-            with connection.cursor(SSCursor) as cursor:
-                cursor.execute(statement)
-                for block in _blocks(cursor):
-                    cells = [[_text(value) for value in column] for column in zip(*block, strict=True)]
-                    rows = pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in cells], names=asked)
-                    records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
-                    done += rows.num_rows
-                    read += rows.nbytes
-                    if self._asked.key:
-                        keys = rows.column(self._asked.key).drop_null()
-                        self.watermark = str(keys[-1]) if len(keys) else self.watermark
-                    yield RawBatch(rows.select(names), records, self._asked.name, read)
-
-    def _columns(self, connection: Any) -> tuple[str, ...]:
-        everything = Wanted(self._asked.table, self._asked.query, "", None)
-        with connection.cursor() as cursor:
-            cursor.execute(everything.sql("*", _name, connection.escape) + " LIMIT 0")
-            names = tuple(column[0] for column in cursor.description)
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise unreadable(f"The query names a column twice: {', '.join(sorted(twice))}.", "Use AS.")
-        return names
 
     @contextmanager
-    def _connection(self) -> Iterator[Any]:
+    def _session(self) -> Iterator[_Snapshot]:
         server = self._server
         try:
             with closing(
@@ -150,7 +107,7 @@ class MysqlSource:
                 with connection.cursor() as cursor:
                     for statement in _SNAPSHOT:
                         cursor.execute(statement)
-                yield connection
+                yield _Snapshot(connection, self._asked)
         except (pymysql.Error, OSError, UnicodeDecodeError) as error:
             raise self._problem(error) from None
 
@@ -167,6 +124,35 @@ class MysqlSource:
         return unreadable(
             f"{where} could not be reached, or broke off.", "Nothing was changed; try again when it runs."
         )
+
+
+class _Snapshot:
+    """One transaction."""
+
+    def __init__(self, connection: Any, asked: Wanted) -> None:
+        self._connection = connection
+        self._asked = asked
+        with connection.cursor() as cursor:
+            cursor.execute(asked.everything(_name) + " LIMIT 0")
+            self._kinds = [(column[0], column[1]) for column in cursor.description]
+
+    def names(self) -> Sequence[str]:
+        return [name for name, _ in self._kinds]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        statement = self._asked.sql(", ".join(map(_name, columns)), _name, self._constant)
+        with self._connection.cursor(SSCursor) as cursor:
+            cursor.execute(statement)
+            for block in _blocks(cursor):
+                yield text_rows([[_text(cell) for cell in row] for row in block], columns)
+
+    def _constant(self, after: str) -> str:
+        # A text beside an exact number would make both of them inexact ones.
+        if dict(self._kinds).get(self._asked.key) not in _EXACT:
+            return str(self._connection.escape(after))
+        if not _NUMBER.fullmatch(after):
+            raise wrong("The key is a number, and what it should be greater than is none.")
+        return after
 
 
 def _tls(server: Server) -> ssl.SSLContext | None:

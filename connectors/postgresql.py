@@ -16,14 +16,14 @@ from urllib.parse import quote, urlencode
 
 import adbc_driver_manager
 import adbc_driver_postgresql
-import numpy as np
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 
 from connectors.database import Server, Wanted, server_of, wanted
 from connectors.opening import unreadable
 from connectors.options import Options
-from sandbox.ingest.source import Option, RawBatch, Source, SourceDescription
+from connectors.statement import StatementSource
+from sandbox.ingest.source import Option, Source
 
 _BATCH_BYTES = 4 << 20
 _CONNECT_SECONDS = 15
@@ -61,72 +61,15 @@ class PostgresqlConnector:
         return PostgresqlSource(server, asked)
 
 
-class PostgresqlSource:
-    """What one statement gives.
-
-    Attributes:
-        watermark: greatest value of the key that was read, as text.
-
-    """
+class PostgresqlSource(StatementSource):
+    """What one statement gives."""
 
     def __init__(self, server: Server, asked: Wanted) -> None:
+        super().__init__(asked, server.uri)
         self._server = server
-        self._asked = asked
-        self.watermark: str | None = None
-
-    def describe(self) -> SourceDescription:
-        """Server, database and table."""
-        return SourceDescription(self._asked.name, f"{self._server.uri}#{self._asked.name}")
-
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._cursor() as cursor:
-            return tuple(self._schema(cursor).names)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
-        """Its rows.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._cursor() as cursor:
-            schema = self._schema(cursor)
-            names = list(schema.names if columns is None else columns)
-            asked = [*names, *({self._asked.key} - {"", *names})]
-            listed = ", ".join(_expression(schema.field(name)) for name in asked)
-            done = read = 0
-            cursor.execute(self._asked.sql(listed, _name, _literal))
-            for batch in cursor.fetch_record_batch():
-                rows = pa.RecordBatch.from_arrays([_plain(column) for column in batch.columns], names=asked)
-                records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
-                done += rows.num_rows
-                read += rows.nbytes
-                if self._asked.key:
-                    self._remember(rows.column(self._asked.key))
-                yield RawBatch(rows.select(names), records, self._asked.name, read)
-
-    def _remember(self, keys: Any) -> None:
-        known = keys.drop_null()
-        if len(known):
-            self.watermark = str(known[-1].as_py())
-
-    def _schema(self, cursor: Any) -> pa.Schema:
-        everything = Wanted(self._asked.table, self._asked.query, "", None)
-        cursor.execute(everything.sql("*", _name, _literal) + " LIMIT 0")
-        schema: pa.Schema = cursor.fetch_record_batch().schema
-        twice = {name for name in schema.names if schema.names.count(name) > 1}
-        if twice:
-            raise unreadable(f"The query names a column twice: {', '.join(sorted(twice))}.", "Use AS.")
-        return schema
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def _session(self) -> Iterator[_Snapshot]:
         try:
             with (
                 dbapi.connect(_uri(self._server)) as connection,
@@ -138,7 +81,7 @@ class PostgresqlSource:
             ):
                 for statement in _SNAPSHOT:
                     cursor.execute(statement)
-                yield cursor
+                yield _Snapshot(cursor, self._asked)
                 cursor.close()
                 connection.rollback()
         except (adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
@@ -160,6 +103,26 @@ class PostgresqlSource:
         return unreadable(
             f"{where} could not be reached, or broke off.", "Nothing was changed; try again when it runs."
         )
+
+
+class _Snapshot:
+    """One transaction."""
+
+    def __init__(self, cursor: Any, asked: Wanted) -> None:
+        self._cursor = cursor
+        self._asked = asked
+        cursor.execute(asked.everything(_name) + " LIMIT 0")
+        self._schema: pa.Schema = cursor.fetch_record_batch().schema
+
+    def names(self) -> Sequence[str]:
+        return self._schema.names
+
+    def rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        listed = ", ".join(_expression(self._schema.field(name)) for name in columns)
+        self._cursor.execute(self._asked.sql(listed, _name, _literal))
+        for batch in self._cursor.fetch_record_batch():
+            plain = [_plain(column) for column in batch.columns]
+            yield pa.RecordBatch.from_arrays(plain, names=list(columns))
 
 
 def _uri(server: Server) -> str:

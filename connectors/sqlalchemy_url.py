@@ -8,12 +8,12 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -22,9 +22,19 @@ from connectors.database import Wanted, wanted
 from connectors.opening import unreadable
 from connectors.options import Options, wrong
 from connectors.secret import Secret
-from sandbox.ingest.source import Option, RawBatch, Source, SourceDescription
+from connectors.statement import StatementSource, text_rows
+from sandbox.ingest.source import Option, Source
 
 _BATCH_ROWS = 8192
+_MARK = "\0"
+_VALUES: Mapping[type, Callable[[str], Any]] = {
+    int: int,
+    float: float,
+    Decimal: Decimal,
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    time: time.fromisoformat,
+}
 
 
 class SqlalchemyConnector:
@@ -54,84 +64,30 @@ class SqlalchemyConnector:
         return SqlalchemySource(url, password, asked)
 
 
-class SqlalchemySource:
-    """What one statement gives.
-
-    Attributes:
-        watermark: greatest value of the key that was read, as text.
-
-    """
+class SqlalchemySource(StatementSource):
+    """What one statement gives."""
 
     def __init__(self, url: sa.URL, password: Secret | None, asked: Wanted) -> None:
+        super().__init__(asked, url.set(username=None, query={}).render_as_string())
         self._url = url
         self._password = password
-        self._asked = asked
-        self.watermark: str | None = None
-
-    def describe(self) -> SourceDescription:
-        """Server, database and table, without user and query."""
-        plain = self._url.set(username=None, query={})
-        return SourceDescription(self._asked.name, f"{plain.render_as_string()}#{self._asked.name}")
-
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._connection() as connection:
-            return self._columns(connection)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[RawBatch]:
-        """Its rows as text columns.
-
-        Raises:
-            SandboxError: SOURCE_UNREADABLE.
-
-        """
-        with self._connection() as connection:
-            names = list(self._columns(connection) if columns is None else columns)
-            asked = [*names, *({self._asked.key} - {"", *names})]
-            quote = connection.dialect.identifier_preparer.quote_identifier
-            statement = self._asked.sql(", ".join(map(quote, asked)), quote, lambda _: ":after")
-            # A colon in the operator's own query is no parameter.
-            bound = {} if self._asked.after is None else {"after": self._asked.after}
-            found = connection.execution_options(stream_results=True).execute(sa.text(statement), bound)
-            done = read = 0
-            while block := found.fetchmany(_BATCH_ROWS):
-                cells = [[_text(value) for value in column] for column in zip(*block, strict=True)]
-                rows = pa.RecordBatch.from_arrays([pa.array(c, pa.string()) for c in cells], names=asked)
-                records = np.arange(done + 1, done + rows.num_rows + 1, dtype=np.int64)
-                done += rows.num_rows
-                read += rows.nbytes
-                if self._asked.key:
-                    keys = rows.column(self._asked.key).drop_null()
-                    self.watermark = str(keys[-1]) if len(keys) else self.watermark
-                yield RawBatch(rows.select(names), records, self._asked.name, read)
-
-    def _columns(self, connection: sa.Connection) -> tuple[str, ...]:
-        quote = connection.dialect.identifier_preparer.quote_identifier
-        everything = Wanted(self._asked.table, self._asked.query, "", None).sql("*", quote, quote)
-        with connection.execution_options(stream_results=True).execute(sa.text(everything)) as found:
-            names = tuple(found.keys())
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise unreadable(f"The query names a column twice: {', '.join(sorted(twice))}.", "Use AS.")
-        return names
 
     @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
+    def _session(self) -> Iterator[_Snapshot]:
         url = self._url if self._password is None else self._url.set(password=self._password.reveal())
+        more = {}
+        if url.drivername.endswith("+pymysql") and url.password is not None:
+            # PyMySQL would encode a text as Latin-1.
+            more = {"password": str(url.password).encode("utf-8")}
         try:
-            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=more)
         except (NoSuchModuleError, ModuleNotFoundError, ArgumentError):
             raise wrong(
                 f"No driver for {self._url.drivername} is installed.", "Install it beside the sandbox."
             ) from None
         try:
             with engine.connect() as connection:
-                yield connection
+                yield _Snapshot(connection, self._asked)
                 connection.rollback()
         except (SQLAlchemyError, OSError):
             raise unreadable(
@@ -140,6 +96,45 @@ class SqlalchemySource:
             ) from None
         finally:
             engine.dispose()
+
+
+class _Snapshot:
+    """One transaction."""
+
+    def __init__(self, connection: sa.Connection, asked: Wanted) -> None:
+        self._connection = connection.execution_options(stream_results=True)
+        self._asked = asked
+        self._quote = connection.dialect.identifier_preparer.quote_identifier
+
+    def names(self) -> Sequence[str]:
+        with self._connection.execute(_exactly(self._asked.everything(self._quote))) as found:
+            return list(found.keys())
+
+    def rows(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        after = {} if self._asked.after is None else {"after": self._like_the_key(self._asked.after)}
+        listed = ", ".join(map(self._quote, columns))
+        statement = self._asked.sql(listed, self._quote, lambda _: _MARK)
+        with self._connection.execute(_exactly(statement), after) as found:
+            while block := found.fetchmany(_BATCH_ROWS):
+                yield text_rows([[_text(cell) for cell in row] for row in block], columns)
+
+    def _like_the_key(self, after: str) -> Any:
+        """`after` as a value of the key's own type: databases compare a text with a number in many ways."""
+        key = Wanted(self._asked.table, self._asked.query, self._asked.key, None)
+        statement = key.sql(self._quote(key.key), self._quote, str)
+        with self._connection.execute(_exactly(statement)) as found:
+            sample = next((row[0] for row in found if row[0] is not None), None)
+        try:
+            return after if sample is None else _VALUES.get(type(sample), str)(after)
+        except (ValueError, InvalidOperation):
+            raise wrong(
+                f"The key is a {type(sample).__name__}, and what it should be greater than is none."
+            ) from None
+
+
+def _exactly(statement: str) -> sa.TextClause:
+    """The statement as it was written: the only parameter is ours, whatever colons it holds."""
+    return sa.text(statement.replace(":", r"\:").replace(_MARK, ":after"))
 
 
 def _text(value: Any) -> str | None:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sandbox.audit.event import Event
 from sandbox.audit.store import Store, Transaction, metadata
 from sandbox.catalog.model import HeldVersion, SourceColumn, StoredColumn, StoredFile, TableVersion
+from sandbox.catalog.watermark import Watermark, keep_watermark, watermark_of
 from sandbox.errors import ErrorCode, SandboxError
 
 versions = sa.Table(
@@ -74,8 +75,8 @@ class Catalog:
         with self._store.read() as connection:
             return _highest(connection, dataset, table) + 1
 
-    def commit(self, version: TableVersion, event: Event) -> Transaction:
-        """Make `version` the current one of its table, together with its event.
+    def commit(self, version: TableVersion, event: Event, watermark: Watermark | None = None) -> Transaction:
+        """Make `version` the current one of its table, together with its event and its watermark.
 
         Raises:
             SandboxError: LOAD_REFUSED when another load of the table was committed since `next_version`,
@@ -94,6 +95,8 @@ class Catalog:
                     "The table is whole, with that load's rows. Load again if this one should replace it.",
                 )
             connection.execute(versions.insert().values(_row(version)))
+            if watermark is not None:
+                keep_watermark(self._store, transaction, version, watermark)
             connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
         return transaction
 
@@ -149,6 +152,15 @@ class Catalog:
         """The version that questions see, or None when the table was never loaded, or dropped."""
         found = self._current(*_named(versions, dataset, table))
         return found[0] if found else None
+
+    def watermark(self, version: TableVersion) -> Watermark | None:
+        """How far a version has read its source; None when that was not read in the order of a key.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT.
+
+        """
+        return watermark_of(self._store, version)
 
     def tables(self, dataset: str) -> tuple[TableVersion, ...]:
         """The current version of every table of `dataset`, by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +82,13 @@ def load(
     append: Annotated[
         bool, typer.Option("--append", help="Put the rows behind those of the current version.")
     ] = False,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Append what the current version has not read yet.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(help="With --incremental: after this value of the key instead.", show_default=False),
+    ] = None,
     accept_drift: Annotated[
         bool, typer.Option("--accept-drift", help="The columns of the source may have changed.")
     ] = False,
@@ -115,6 +121,8 @@ def load(
         connector,
         append=append,
         accept_drift=accept_drift,
+        incremental=incremental,
+        since=since,
     )
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
@@ -272,7 +280,7 @@ def _show_load(report: LoadReport) -> None:
     )
     if report.watermark is not None:
         terminal.say(
-            f"The next increment begins after: --append --option after={shlex.quote(report.watermark)}"
+            f"The next load with --incremental begins after {report.watermark.key} {report.watermark.value}."
         )
     if version.quarantined:
         for reason in report.reasons[:MOST_REASONS]:

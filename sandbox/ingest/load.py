@@ -30,11 +30,12 @@ from sandbox.ingest.ahead import ahead
 from sandbox.ingest.checks import Checks
 from sandbox.ingest.cluster import RANK, UNIT, clustered
 from sandbox.ingest.following import check_append, check_drift, check_not_twice, kept_rows
+from sandbox.ingest.increment import check_follows, reached
 from sandbox.ingest.quarantine import Quarantine
 from sandbox.ingest.reading import Reading
 from sandbox.ingest.report import LoadLimits, LoadReport, Progress
 from sandbox.ingest.rows import UnitColumn
-from sandbox.ingest.source import Incremental, Source
+from sandbox.ingest.source import Source
 from sandbox.policy.types import Policy, TablePolicy
 from sandbox.vault.durable import writing
 from sandbox.vault.keyring import Grade, Keyring
@@ -55,6 +56,7 @@ def load_table(
     *,
     policy_digest: str,
     mode: Literal["replace", "append"] = "replace",
+    increment_of: int | None = None,
     limits: LoadLimits | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
@@ -70,6 +72,7 @@ def load_table(
         table: name of one of its tables.
         policy_digest: `sha256:…` of the policy.
         mode: whether the source's rows replace those of the version before, or follow them.
+        increment_of: number of the version whose watermark an append begins at; such a one may be empty.
         limits: memory, bad records, and whether the source's columns may have changed.
         progress: called after each batch that was read.
 
@@ -93,10 +96,14 @@ def load_table(
         units = None
         if rules.protection == "protected":
             units = UnitColumn(home, keyring, catalog, policy, table)
-        reading = Reading(source, rules, checks, units, quarantine, limits, progress)
+        increment = increment_of is not None
+        reading = Reading(source, rules, checks, units, quarantine, limits, progress, may_be_empty=increment)
         rows = reading.rows()
+        base = None
         if mode == "append":
             base = check_append(before, rules, reading.schema, f"{policy.dataset}.{table}")
+            if increment_of is not None:
+                check_follows(base, increment_of)
             kept = kept_rows(home, keyring, base, rules, reading.schema)
             rows = _appended(_noted(kept, checks, units, base.id), rows)
         writer = EncryptedWriter(
@@ -135,9 +142,11 @@ def load_table(
         folder = (home / version.files[0].path).parent
         try:
             changed = check_drift(before, found, limits.accept_drift)
-            check_not_twice(catalog.history(policy.dataset, table), version)
+            if not increment:
+                check_not_twice(catalog.history(policy.dataset, table), version)
             quarantine.keep(home, keyring, policy.dataset, folder)
-            catalog.commit(version, _event(actor, version))
+            watermark = reached(catalog, source, base)
+            catalog.commit(version, _event(actor, version), watermark)
         except SandboxError:
             # Any other end leaves the folder to the sweep, which knows whether it was committed.
             shutil.rmtree(folder, ignore_errors=True)
@@ -151,7 +160,7 @@ def load_table(
             left_out=left_out,
             drift=changed,
             seconds=time.monotonic() - started,
-            watermark=source.watermark if isinstance(source, Incremental) else None,
+            watermark=watermark,
         )
 
 

@@ -33,6 +33,7 @@ class Reading:
         quarantine: where bad records go.
         limits: when to refuse.
         progress: called after each batch, from the thread that reads.
+        may_be_empty: whether no rows are an answer, too, as of an increment.
 
     Attributes:
         types: Arrow types of the columns as the source gives them, once the first batch came.
@@ -48,6 +49,8 @@ class Reading:
         quarantine: Quarantine,
         limits: LoadLimits,
         progress: Progress | None,
+        *,
+        may_be_empty: bool = False,
     ) -> None:
         self.limits = limits
         self._source = source
@@ -56,6 +59,7 @@ class Reading:
         self._units = units
         self._quarantine = quarantine
         self._progress = progress
+        self._may_be_empty = may_be_empty
         self._validator = Validator(table.columns, table.checks.only_declared)
         self.types: Mapping[str, str] = {}
         self.stop = threading.Event()
@@ -119,13 +123,15 @@ class Reading:
 
     def _check_whole(self) -> None:
         bad = self._quarantine.count
+        if self._may_be_empty and not bad:
+            return
         if not self._good + bad:
             raise self._refused("The source holds no records.")
         if not self._good:
             raise self._refused("No record of the source fits the policy.")
         if self.limits.max_bad_rows is None and bad > MOST_BAD_SHARE * (self._good + bad):
             raise self._refused("More than a tenth of the records of the source do not fit the policy.")
-        if not self._stored:
+        if not self._stored and not self._may_be_empty:
             raise self._refused("No row of the source belongs to a unit, and the policy drops such rows.")
 
     def _refused(self, message: str) -> SandboxError:

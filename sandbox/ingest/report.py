@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sandbox.catalog.drift import Drift
 from sandbox.catalog.model import TableVersion
+from sandbox.catalog.watermark import Watermark
 from sandbox.ingest.cluster import MEMORY
 from sandbox.ingest.quarantine import Reason
 
@@ -47,7 +48,7 @@ class LoadReport:
         left_out: columns of the source that the policy does not list; they are not stored.
         drift: how the columns of the source differ from those of the version before; it was accepted.
         seconds: wall time.
-        watermark: greatest value of the key in whose order the source was read; raw data.
+        watermark: how far the source was read in the order of its key; raw data.
 
     """
 
@@ -59,4 +60,4 @@ class LoadReport:
     left_out: tuple[str, ...]
     drift: Drift
     seconds: float
-    watermark: str | None = None
+    watermark: Watermark | None = None

@@ -150,11 +150,15 @@ class Source(Protocol):
 class Incremental(Protocol):
     """A source that is read in the order of a key, so that a later load can go on where this one ended.
 
+    Its connector takes the option `after`: only rows whose key is greater than that text.
+
     Attributes:
+        key: name of the column in whose order it is read; empty when it is not.
         watermark: greatest value of the key that was read, as text; None before reading, or without a key.
 
     """
 
+    key: str
     watermark: str | None
 
 

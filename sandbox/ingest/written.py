@@ -143,6 +143,11 @@ class WrittenSource:
         return self._source.describe()
 
     @property
+    def key(self) -> str:
+        """Of the source below."""
+        return self._source.key if isinstance(self._source, Incremental) else ""
+
+    @property
     def watermark(self) -> str | None:
         """Of the source below, in its own spelling."""
         return self._source.watermark if isinstance(self._source, Incremental) else None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.catalog.model import TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role
 from sandbox.ingest.connect import open_source
+from sandbox.ingest.increment import AFTER, Increment, next_increment
 from sandbox.ingest.load import load_table
 from sandbox.ingest.quarantine import read_quarantine
 from sandbox.ingest.report import LoadLimits, LoadReport
-from sandbox.ingest.source import BadRecord
+from sandbox.ingest.source import BadRecord, Option, Source
 from sandbox.policy.published import Version
 from sandbox.policy.types import Policy, TablePolicy
 from sandbox.service.home import Home, need
@@ -34,16 +35,18 @@ def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = N
     try:
         version = _policy(home, request.dataset)
         _rules(version, request.table)
+        increment = opened(home, request)
         return load_table(
             home.folder,
             home.keyring,
             home.catalog,
             actor,
-            open_source(request.location, request.options, connector=request.connector),
+            increment.source,
             version.content,
             request.table,
             policy_digest=version.digest,
-            mode="append" if request.append else "replace",
+            mode="append" if request.append or increment.base is not None else "replace",
+            increment_of=increment.base,
             limits=LoadLimits(max_bad_rows=request.max_bad_rows, accept_drift=request.accept_drift),
             progress=None if steps is None else lambda _, done, total: steps(done, total),
         )
@@ -51,6 +54,33 @@ def load(home: Home, actor: Actor, request: LoadRequest, steps: Steps | None = N
         with home.store.write(Event(EventKind.LOAD_REFUSED, actor, _refused(home, request, refusal))):
             pass
         raise
+
+
+def opened(home: Home, request: LoadRequest) -> Increment:
+    """The source that a request means: whole, or from where the current version has read it to.
+
+    Raises:
+        SandboxError: ARGUMENT, SOURCE_UNREADABLE; LOAD_REFUSED when no watermark says where to begin.
+
+    """
+
+    def opening(more: Mapping[str, Option]) -> Source:
+        return open_source(request.location, {**request.options, **more}, connector=request.connector)
+
+    if not request.incremental:
+        if request.since is not None:
+            raise _not_together("since says where an increment begins.", "Add --incremental.")
+        return Increment(opening({}), None)
+    if request.append or AFTER in request.options:
+        raise _not_together(
+            "An incremental load appends, and knows where it begins.",
+            "Leave --append and the option after away; --since VALUE goes before what the sandbox remembers.",
+        )
+    return next_increment(home.catalog, request.dataset, request.table, opening, request.since)
+
+
+def _not_together(message: str, hint: str) -> SandboxError:
+    return SandboxError(ErrorCode.ARGUMENT, message, hint)
 
 
 def quarantine(home: Home, actor: Actor, dataset: str, table: str) -> Iterator[BadRecord]:

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from sandbox.identity import Actor, Role
 from sandbox.ingest.classify import Classified, classify
-from sandbox.ingest.connect import open_source
 from sandbox.ingest.infer import columns_block, infer
 from sandbox.ingest.load import check_columns
 from sandbox.ingest.schema import type_name
@@ -22,6 +21,7 @@ from sandbox.ingest.source import RawBatch, Source
 from sandbox.ingest.validate import Validator
 from sandbox.policy.types import ColumnPolicy
 from sandbox.service.home import Home, need
+from sandbox.service.loading import opened
 from sandbox.service.reports import LoadPlan, LoadRequest
 
 SHOWN_ROWS = 5
@@ -35,11 +35,12 @@ def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
     Reads the head of the source, stores nothing.
 
     Raises:
-        SandboxError: ROLE_REFUSED, SOURCE_UNREADABLE, ARGUMENT; LOAD_REFUSED when columns are missing.
+        SandboxError: ROLE_REFUSED, SOURCE_UNREADABLE, ARGUMENT; LOAD_REFUSED when columns are missing, or no
+            watermark says where an increment begins.
 
     """
     need(actor, Role.OPERATOR, "Loading data")
-    source = open_source(request.location, request.options, connector=request.connector)
+    source = opened(home, request).source
     version = home.registry.snapshot().policies.get(request.dataset)
     rules = None if version is None else version.content.tables.get(request.table)
     if rules is None:

@@ -42,6 +42,8 @@ class LoadRequest:
         connector: name of the connector; empty: by the location.
         append: the rows follow those of the current version; else they replace them.
         accept_drift: the columns of the source may differ from those of the version before.
+        incremental: only what the current version has not read yet, behind its rows; whole the first time.
+        since: the value of the key after which an increment begins; None: the watermark that is kept.
 
     """
 
@@ -53,6 +55,8 @@ class LoadRequest:
     connector: str = ""
     append: bool = False
     accept_drift: bool = False
+    incremental: bool = False
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,37 @@ def test_a_load_says_what_it_did_and_keeps_bad_rows_aside(town: Path, tmp_path: 
     assert "quarantine-read" in shown.out
     assert load(town, file, "--max-bad-rows", "1").error == "load-refused"
     assert load(town, file, "--max-bad-rows", "2").code == 0
+
+
+def test_a_load_from_cron_goes_on_where_the_last_one_ended(town: Path, tmp_path: Path) -> None:
+    source = tmp_path / "residents.source.yaml"
+    source.write_text(
+        f"connector: sqlalchemy\nlocation: sqlite:///{tmp_path}/r.sqlite\n"
+        "options: {table: residents, key: id}\n"
+    )
+    with sqlite3.connect(tmp_path / "r.sqlite") as registry:
+        registry.execute("CREATE TABLE residents (id INTEGER, age INTEGER, district TEXT, secret TEXT)")
+        registry.executemany("INSERT INTO residents VALUES (?, 30, 'east', 's')", [(n,) for n in range(1, 8)])
+    assert load(town, source, "--since", "3").error == "argument"
+    assert load(town, source, "--incremental", "--append").error == "argument"
+    assert load(town, source, "--incremental", "--option", "after=3").error == "argument"
+    whole = load(town, source, "--accept-drift")
+    assert "7 rows" in whole.out
+    assert "The next load with --incremental begins after id 7." in whole.out
+    with sqlite3.connect(tmp_path / "r.sqlite") as registry:
+        registry.execute("INSERT INTO residents VALUES (8, 31, 'east', 's')")
+    registry.close()
+    planned = load(town, source, "--incremental", "--plan")
+    assert "│ 8  │ 31" in planned.out or "| 8  | 31" in planned.out, planned.out
+    for _ in range(2):
+        again = load(town, source, "--incremental")
+        assert again.code == 0, again.err
+        assert "8 rows" in again.out
+        assert "begins after id 8." in again.out
+    assert load(town, town / "files" / "residents.csv", "--accept-drift").code == 0
+    lost = load(town, source, "--incremental")
+    assert lost.error == "load-refused"
+    assert "--since VALUE" in lost.err
 
 
 def test_a_plan_loads_nothing(town: Path) -> None:

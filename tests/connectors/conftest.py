@@ -12,7 +12,7 @@ from tests.connectors.subject import Subject
 from tests.connectors.web_subjects import WEB, S3Subject, WebSubject
 
 FILES = tuple(file_subjects.subjects(Path()))
-DATABASES = ("postgresql", "mariadb", "sqlalchemy")
+DATABASES = ("postgresql", "mariadb", "sqlalchemy", "sqlalchemy-postgresql", "sqlalchemy-mariadb")
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +54,10 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Subject:
             return database_subjects.PostgresqlSubject(request.getfixturevalue("postgresql"))
         case "mariadb":
             return database_subjects.MariadbSubject(request.getfixturevalue("mariadb"))
+        case "sqlalchemy-postgresql":
+            return database_subjects.PostgresqlSubject(request.getfixturevalue("postgresql"), "psycopg")
+        case "sqlalchemy-mariadb":
+            return database_subjects.MariadbSubject(request.getfixturevalue("mariadb"), "pymysql")
         case "sqlalchemy":
             return database_subjects.SqliteSubject(tmp_path)
         case "s3":

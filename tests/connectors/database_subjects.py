@@ -1,4 +1,7 @@
-"""Connectors to databases, each against a real server with a user that may only read."""
+"""Connectors to databases, each against a real server with a user that may only read.
+
+With a driver, the same servers are read by way of SQLAlchemy.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,20 @@ def _create(table: Published, name: str, quote: str, text: str) -> str:
     return f"CREATE TABLE {name} ({columns})"
 
 
+def _opener(scheme: str, driver: str, place: str, options: dict[str, str]) -> Opener:
+    if not driver:
+        return lambda: open_source(f"{scheme}://{place}", options)
+    return lambda: open_source(f"{scheme}+{driver}://{place}", options, connector="sqlalchemy")
+
+
 class PostgresqlSubject:
     """A table in PostgreSQL."""
 
     flat = True
 
-    def __init__(self, server: Running) -> None:
+    def __init__(self, server: Running, driver: str = "") -> None:
         self._server = server
+        self._driver = driver
 
     def publish(self, table: Published) -> Opener:
         name = f"t{next(_NUMBERS)}"
@@ -36,7 +46,8 @@ class PostgresqlSubject:
             cursor.adbc_ingest(name, pa.table(columns, names=list(table.columns)), mode="create")
             owner.commit()
         options = {"table": f"public.{name}", "password": "env:DATABASE_PASSWORD"}
-        return lambda: open_source(f"postgresql://owner@127.0.0.1:{self._server.port}/postgres", options)
+        place = f"owner@127.0.0.1:{self._server.port}/postgres"
+        return _opener("postgresql", self._driver, place, options)
 
 
 class MariadbSubject:
@@ -44,8 +55,9 @@ class MariadbSubject:
 
     flat = True
 
-    def __init__(self, server: Running) -> None:
+    def __init__(self, server: Running, driver: str = "") -> None:
         self._server = server
+        self._driver = driver
 
     def publish(self, table: Published) -> Opener:
         name = f"t{next(_NUMBERS)}"
@@ -55,7 +67,8 @@ class MariadbSubject:
             marks = ", ".join(["%s"] * len(table.columns))
             cursor.executemany(f"INSERT INTO {name} VALUES ({marks})", table.rows)
         options = {"table": name, "password": "env:DATABASE_PASSWORD"}
-        return lambda: open_source(f"mariadb://reader@127.0.0.1:{self._server.port}/registry", options)
+        place = f"reader@127.0.0.1:{self._server.port}/registry"
+        return _opener("mariadb", self._driver, place, options)
 
 
 class SqliteSubject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -10,13 +11,16 @@ from unittest import mock
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.audit.store import Store
 from sandbox.catalog.model import TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.identity import operator_of_this_machine
 from sandbox.ingest.connect import open_source
+from sandbox.ingest.increment import Increment, next_increment
 from sandbox.ingest.load import load_table
 from sandbox.ingest.report import LoadLimits, LoadReport, Progress
+from sandbox.ingest.source import Option, Source
 from sandbox.policy.types import Policy
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
 from sandbox.vault.parquet import read_batches
@@ -75,6 +79,43 @@ class Instance:
             limits=LoadLimits(memory, max_bad_rows, accept_drift),
             progress=progress,
         )
+
+    def increment(
+        self, location: str, policy: Policy, *, since: str | None = None, **named: Any
+    ) -> LoadReport:
+        """Load what the current version of table `t` has not read yet."""
+        return self.take(self.next_increment(location, since=since, **named), policy)
+
+    def next_increment(
+        self, location: str, *, since: str | None = None, connector: str = "", **options: Any
+    ) -> Increment:
+        def opened(more: Mapping[str, Option]) -> Source:
+            return open_source(location, {**options, **more}, connector=connector)
+
+        return next_increment(self.catalog, "d", "t", opened, since)
+
+    def take(self, increment: Increment, policy: Policy) -> LoadReport:
+        return load_table(
+            self.home,
+            self.keyring,
+            self.catalog,
+            operator_of_this_machine(),
+            increment.source,
+            policy,
+            "t",
+            policy_digest=DIGEST,
+            mode="replace" if increment.base is None else "append",
+            increment_of=increment.base,
+        )
+
+    def roll_back(self, version: TableVersion | None) -> None:
+        """Make an older version current."""
+        assert version is not None
+        facts: dict[str, Fact] = {
+            "dataset": version.dataset, "table": version.table, "version": version.version, "from": 0,
+        }  # fmt: skip
+        event = Event(EventKind.DATASET_ROLLED_BACK, operator_of_this_machine(), facts)
+        self.catalog.choose(version, event)
 
     def current(self, table: str = "t", dataset: str = "d") -> TableVersion | None:
         return self.catalog.current(dataset, table)

@@ -1,0 +1,67 @@
+"""How far a version has read a source: the greatest value of its key, from which the next increment goes on.
+
+A watermark is a value of the data, so it lies encrypted in the store, bound to its version; it is in no log.
+It commits with its version, and is current when that is: a roll-back takes it back.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import astuple, dataclass
+
+import sqlalchemy as sa
+
+from sandbox.audit.store import Store, Transaction, metadata
+from sandbox.catalog.model import TableVersion
+from sandbox.errors import ErrorCode, SandboxError
+
+watermarks = sa.Table(
+    "catalog_watermark",
+    metadata,
+    sa.Column("dataset", sa.String(63), primary_key=True),
+    sa.Column("table", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The greatest value (as text) of the column `key` that was read of `source` (a URI)."""
+
+    source: str
+    key: str
+    value: str
+
+
+def keep_watermark(store: Store, transaction: Transaction, version: TableVersion, mark: Watermark) -> None:
+    """Commit the watermark with its version."""
+    sealed = store.seal(json.dumps([version.id, *astuple(mark)]))
+    row = {"dataset": version.dataset, "table": version.table, "version": version.version, "sealed": sealed}
+    transaction.connection.execute(watermarks.insert().values(row))
+
+
+def watermark_of(store: Store, version: TableVersion) -> Watermark | None:
+    """The watermark of a version; None when its source was not read in the order of a key.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT when it is not what was committed with this version.
+
+    """
+    query = sa.select(watermarks.c.sealed).where(
+        watermarks.c.dataset == version.dataset,
+        watermarks.c.table == version.table,
+        watermarks.c.version == version.version,
+    )
+    with store.read() as connection:
+        sealed = connection.execute(query).scalar_one_or_none()
+    if sealed is None:
+        return None
+    owner, *mark = json.loads(store.unseal(sealed))
+    if owner != version.id:
+        raise SandboxError(
+            ErrorCode.STORAGE_CORRUPT,
+            f"The watermark of {version.id} belongs to another version.",
+            "Restore a backup, or load the table whole.",
+        )
+    return Watermark(*mark)
