@@ -1,11 +1,17 @@
-"""Random tests draw anew on a person's machine, and the same examples every time where a change is judged."""
+"""Random tests draw anew on a person's machine, and the same examples every time where a change is judged.
+
+None has a deadline: how long an example takes says how busy the machine is.
+"""
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("judged", derandomize=True, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("judged")
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("here", deadline=None, suppress_health_check=SLOW)
+settings.register_profile(
+    "judged", deadline=None, suppress_health_check=SLOW, derandomize=True, print_blob=True
+)
+settings.load_profile("judged" if os.environ.get("CI") else "here")

@@ -6,14 +6,16 @@ epsilon whose half-widths meet it. What is relative, or about a column that is c
 depends on the answer. There a first, small question is asked and paid; from its released answer alone
 follows the epsilon of the second:
 - half-widths shrink as epsilon grows, h(e) = h(e0) * e0 / e (to first order for computed columns);
-- 5 % is meant of each number of the column that stands out from its error bar in the first answer (an
-  empty group has no relative error), taken at the near end of that bar, |v| - h(e0), so that a lucky first
-  answer does not promise too much.
+- 5 % is meant of each number of the column that stands out from noise in the first answer (an empty group
+  has no relative error), taken at the near end of its error bar, |v| - h(e0), so that a lucky first answer
+  does not promise too much. It stands out where noise alone would bring any of the column's numbers so far
+  in one question of a hundred at most: else one empty group of many nearly always set the price.
 No row is looked at to decide anything: prices depend on declarations and on answers that were paid for.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
@@ -31,6 +33,7 @@ FIRST_PARTS = 20  # of what the question may spend, for a first answer
 # and once stored it is good enough if it does so nearly.
 SPARE = Decimal("1.05")
 NEARLY = Decimal("1.1")
+UNLIKELY = 0.01  # that an empty group is taken for one that is not
 Given = str | Mapping[str, str]
 
 
@@ -128,14 +131,16 @@ def second_epsilon(
         numbers: the released numbers of a column with their half-widths.
         paid: what they cost.
 
-    None when no number of a column stands out from its own error bar, so that no epsilon can be told.
+    None when no number of a column stands out from noise, so that no epsilon can be told.
 
     """
     factor = 0.0
     for i, width in wanted.items():
         known = [(abs(value), half) for value, half in numbers(i) if half > 0]
         if width.relative:
-            seen = [(size - half, half) for size, half in known if size > half]
+            # Laplace is beyond b half-widths with probability 0.05**b, Gaussian less.
+            bars = math.log(len(known) / UNLIKELY) / math.log(20) if known else 1.0
+            seen = [(size - half, half) for size, half in known if size > bars * half]
             if known and not seen:
                 return None
         else:

@@ -64,12 +64,12 @@ class Served:
     def http(self, person: str = "li", role: Role = Role.OPC) -> httpx.Client:
         """A plain HTTP client that carries a token."""
         return httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.token(person, role)}"}, timeout=60
+            base_url=self.url, headers={"Authorization": f"Bearer {self.token(person, role)}"}, timeout=300
         )
 
     def sandbox(self, person: str = "li", grant: str | None = "plenty") -> Sandbox:
         """The SDK with a token of an OPC."""
-        return Sandbox(self.url, self.token(person, Role.OPC), grant=grant)
+        return Sandbox(self.url, self.token(person, Role.OPC), grant=grant, timeout=300, patience=300)
 
 
 def make(folder: Path, *, generous: bool = True, **settings: object) -> Home:
@@ -132,5 +132,5 @@ def serving(home: Home) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{port}", home)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(120)
         listener.close()

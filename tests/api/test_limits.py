@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from sandbox.query.answer import Estimate
 from sandbox.service import home as homes
+from sandbox.service import opc
 from tests.api.instance import COUNT, Served, make, serving
 from tests.api.test_errors import check
 
 SECONDS = 0.6
+PATIENCE = 120.0  # until a test gives up: a busy machine must not fail it
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A served instance with small limits."""
+    """A served instance with small limits of size and number, and time enough."""
+    yield from _limited(tmp_path_factory.mktemp("strict"), PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The same, and little time."""
+    yield from _limited(tmp_path_factory.mktemp("hasty"), SECONDS)
+
+
+def _limited(folder: Path, seconds: float) -> Iterator[Served]:
     home = make(
-        tmp_path_factory.mktemp("strict"),
-        request_bytes=10_000,
-        request_seconds=SECONDS,
-        questions_at_once=1,
-        questions_waiting=2,
+        folder, request_bytes=10_000, request_seconds=seconds, questions_at_once=1, questions_waiting=2
     )
     with serving(home) as served:
         yield served
@@ -34,18 +47,16 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def raw(served: Served, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send `parts` with a pause after each, then read until the server closes or two seconds pass."""
+    """Send `parts` with a pause after each, then read until the server closes, as it must."""
     host, _, port = served.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=2) as line:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as line:
         heard = b""
-        try:
+        with suppress(ConnectionError):
             for part in parts:
                 line.sendall(part)
                 time.sleep(pause)
             while more := line.recv(65536):
                 heard += more
-        except (TimeoutError, ConnectionError):
-            pass
         return heard
 
 
@@ -56,7 +67,7 @@ def head(served: Served, *fields: str) -> bytes:
 
 
 def alive(served: Served) -> bool:
-    return httpx.get(f"{served.url}/v1/health").status_code == 200
+    return httpx.get(f"{served.url}/v1/health", timeout=PATIENCE).status_code == 200
 
 
 def test_a_declared_length_is_refused_before_the_first_byte(strict: Served) -> None:
@@ -97,31 +108,27 @@ def test_the_largest_body_is_still_read(strict: Served) -> None:
         check(http.post("/v1/estimates", content=body.ljust(10_001), headers=kind), 413, "request-too-large")
 
 
-def test_a_body_that_drips_is_cut_off(strict: Served) -> None:
-    began = time.monotonic()
-    heard = raw(strict, head(strict, "Content-Length: 100"), *[b" "] * 3, pause=SECONDS / 6)
+def test_a_body_that_drips_is_cut_off(hasty: Served) -> None:
+    heard = raw(hasty, head(hasty, "Content-Length: 100"), *[b" "] * 3, pause=SECONDS / 6)
     assert heard.startswith(b"HTTP/1.1 408 ")
     assert b'"code":"request-invalid"' in heard
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /v1/heal", b"GET /v1/health HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-def test_a_head_that_never_ends_is_cut_off(strict: Served, start: bytes) -> None:
+def test_a_head_that_never_ends_is_cut_off(hasty: Served, start: bytes) -> None:
     began = time.monotonic()
-    assert raw(strict, start) == b""
-    assert SECONDS * 0.9 < time.monotonic() - began < 1.9
+    assert raw(hasty, start) == b""
+    assert time.monotonic() - began > SECONDS * 0.9
 
 
-def test_a_second_head_that_never_ends_is_cut_off_too(strict: Served) -> None:
+def test_a_second_head_that_never_ends_is_cut_off_too(hasty: Served) -> None:
     whole = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n"
-    began = time.monotonic()
-    heard = raw(strict, whole, b"GET /v1", pause=0.2)
+    heard = raw(hasty, whole, b"GET /v1", pause=0.2)
     assert heard.count(b"HTTP/1.1 200 OK") == 1
-    assert time.monotonic() - began < 1.9
 
 
-def test_a_slow_question_does_not_count_as_a_slow_head(strict: Served) -> None:
-    with httpx.Client(base_url=strict.url) as http:
+def test_a_slow_question_does_not_count_as_a_slow_head(hasty: Served) -> None:
+    with httpx.Client(base_url=hasty.url, timeout=PATIENCE) as http:
         for _ in range(3):
             assert http.get("/v1/health").status_code == 200
             time.sleep(SECONDS * 1.2)
@@ -151,16 +158,16 @@ def test_headers_too_large_are_refused(strict: Served, fields: bytes) -> None:
     ],
     ids=range(9),
 )
-def test_what_is_not_http_kills_nothing(strict: Served, junk: bytes) -> None:
-    heard = raw(strict, junk)
+def test_what_is_not_http_kills_nothing(hasty: Served, junk: bytes) -> None:
+    heard = raw(hasty, junk)
     assert not heard.startswith(b"HTTP/1.1 5")
     assert b"Traceback" not in heard
-    assert alive(strict)
+    assert alive(hasty)
 
 
 def test_many_idle_connections_do_not_keep_others_out(strict: Served) -> None:
     host, _, port = strict.url.removeprefix("http://").partition(":")
-    idle = [socket.create_connection((host, int(port)), timeout=2) for _ in range(200)]
+    idle = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(200)]
     try:
         assert alive(strict)
     finally:
@@ -168,10 +175,25 @@ def test_many_idle_connections_do_not_keep_others_out(strict: Served) -> None:
             line.close()
 
 
-def test_beyond_the_queue_questions_are_sent_away(strict: Served) -> None:
+def test_beyond_the_queue_questions_are_sent_away(strict: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first estimate takes until somebody was sent away."""
+    estimate, sent_away = opc.estimate, threading.Event()
+
+    def slowly(*args: Any, **named: Any) -> Estimate:
+        assert sent_away.wait(PATIENCE)
+        return estimate(*args, **named)
+
+    monkeypatch.setattr(opc, "estimate", slowly)
     with strict.http() as http, ThreadPoolExecutor(30) as pool:
         body = {"sql": COUNT, "grant": "plenty"}
-        replies = list(pool.map(lambda _: http.post("/v1/estimates", json=body), range(30)))
+
+        def post(_: int) -> httpx.Response:
+            reply = http.post("/v1/estimates", json=body)
+            if reply.status_code == 503:
+                sent_away.set()
+            return reply
+
+        replies = list(pool.map(post, range(30)))
         codes = [reply.status_code for reply in replies]
         assert set(codes) == {200, 503}
         for reply in replies:

@@ -19,6 +19,7 @@ from sandbox.service import home as homes
 from sandbox.settings import Settings
 from tests.api.instance import PASSPHRASE, make
 from tests.house.tree import ROOT
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -67,8 +68,7 @@ def test_a_port_that_is_taken_is_a_coded_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_closes_the_instance(tmp_path: Path, stop: signal.Signals) -> None:
     homes.close(make(tmp_path))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     environment = {
         **{name: os.environ[name] for name in ("PATH", "TMPDIR", "HOME") if name in os.environ},
         "SANDBOX_HOME": str(tmp_path / "home"),
@@ -92,14 +92,14 @@ def test_a_stop_closes_the_instance(tmp_path: Path, stop: signal.Signals) -> Non
         stderr=subprocess.PIPE,
         text=True,
     ) as server:
-        for _ in range(300):
+        for _ in range(1200):
             try:
-                assert httpx.get(f"http://{listen}/v1/health").status_code == 200
+                assert httpx.get(f"http://{listen}/v1/health", timeout=120).status_code == 200
                 break
             except httpx.ConnectError:
                 assert server.poll() is None, server.communicate()
                 time.sleep(0.1)
         server.send_signal(stop)
-        said, complained = server.communicate(timeout=30)
+        said, complained = server.communicate(timeout=120)
     assert (server.returncode, said.strip()) == (0, "closed"), complained
     assert "Traceback" not in complained

@@ -65,7 +65,7 @@ def apart(
         cwd=cwd,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
     assert "Traceback" not in err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 
 from sandbox.service import home as homes
 from tests.cli.terminal import PASSPHRASE, PROGRAM, sandbox
+from tests.ports import free_port
 from tests.service.instance import settings, write_files
 
 
@@ -21,9 +21,7 @@ def test_it_serves_those_who_have_a_token_and_ends_cleanly(tmp_path: Path) -> No
     homes.init(settings(home), PASSPHRASE)
     assert sandbox("policy", "publish", files.people, home=home).code == 0
     secret = sandbox("token", "create", "zhao", "--role", "auditor", home=home).out.strip()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = {
         "SANDBOX_LISTEN": f"127.0.0.1:{port}",
         "SANDBOX_HOME": str(home),
@@ -37,7 +35,7 @@ def test_it_serves_those_who_have_a_token_and_ends_cleanly(tmp_path: Path) -> No
         assert _get(f"http://127.0.0.1:{port}/v1/log", "sbx_wrong").status_code == 401
     finally:
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=30)
+        _, said = server.communicate(timeout=120)
     assert b"Traceback" not in said
     assert b"Serving" in said
 
@@ -52,9 +50,9 @@ def test_an_address_that_cannot_be_is_said(tmp_path: Path) -> None:
 
 
 def _get(url: str, secret: str) -> httpx.Response:
-    for _ in range(300):
+    for _ in range(1200):
         try:
-            return httpx.get(url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+            return httpx.get(url, headers={"Authorization": f"Bearer {secret}"}, timeout=120)
         except httpx.ConnectError:
             time.sleep(0.1)
     raise AssertionError("the server never listened")

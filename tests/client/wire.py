@@ -41,7 +41,7 @@ def half_a_reply(line: socket.socket) -> None:
 def silence(line: socket.socket) -> None:
     """Read a request, then say nothing until the caller gives up."""
     read_request(line)
-    line.settimeout(5)
+    line.settimeout(60)
     line.recv(1)
 
 
@@ -73,7 +73,7 @@ class Wire:
 def serving(*acts: Act) -> Iterator[Wire]:
     """Play `acts`, one per connection, then refuse connections."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
+    listener.settimeout(60)
     wire = Wire(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def play() -> None:
@@ -85,7 +85,7 @@ def serving(*acts: Act) -> Iterator[Wire]:
                     return
                 wire.played += 1
                 with line:
-                    line.settimeout(5)
+                    line.settimeout(60)
                     act(line)
 
     thread = threading.Thread(target=play, daemon=True)
@@ -95,4 +95,4 @@ def serving(*acts: Act) -> Iterator[Wire]:
     finally:
         with suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
-        thread.join(6)
+        thread.join(120)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,8 +17,10 @@ import pymysql
 import trustme
 from adbc_driver_postgresql import dbapi
 
+from tests.ports import free_port
+
 PASSWORD = "a päss/word:@"
-_SECONDS = 60
+_SECONDS = 180
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,6 @@ class Running:
     folder: Path
     ca: Path
     process: subprocess.Popen[bytes]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _as(user: str) -> list[str]:

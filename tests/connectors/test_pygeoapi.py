@@ -17,9 +17,9 @@ import pytest
 import shapely
 
 from sandbox.ingest.connect import open_source
-from tests.connectors.database_servers import free_port
 from tests.connectors.subject import digest
 from tests.ingest.conftest import Read
+from tests.ports import free_port
 
 pytestmark = pytest.mark.long
 

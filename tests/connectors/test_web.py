@@ -93,8 +93,8 @@ def test_too_many_requests_and_server_errors_are_tried_again_with_a_cap(site, fi
 def test_retry_after_does_not_outlast_the_time_of_the_reading(site, file):
     site.failures["/a.csv"] = [(429, {"Retry-After": "86400"})]
     started = time.monotonic()
-    assert "seconds" in refusal(UNREADABLE, lambda: opened(file, seconds=5).columns()).message
-    assert time.monotonic() - started < 5
+    assert "seconds" in refusal(UNREADABLE, lambda: opened(file, seconds=60).columns()).message
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from tests.docs.tour import Command, commands, fits, shape
 from tests.house.tree import ROOT
+from tests.ports import free_port
 
 README = ROOT / "README.md"
 DEMO = ".venv/bin/sandbox demo"
@@ -49,9 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def test_the_tour_runs_as_printed(shell: subprocess.Popen[str], place: Path, add
 
 def wait_for(address: str, log: Path) -> None:
     host, port = address.split(":")
-    for _ in range(200):
+    for _ in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex((host, int(port))) == 0:
                 return

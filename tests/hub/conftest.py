@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import trustme
 
-from hub_config.__main__ import free_ports
 from tests.hub.browser import Person
 from tests.hub.instance import Hub, running
 from tests.hub.issuer import SECRET, Issuer, issuing
+from tests.ports import free_port
 
 MAIL = "li.wang@city.example"
 EVERYBODY: Mapping[str, Mapping[str, Any]] = {
@@ -77,7 +77,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Public]:
     ):
         files[name].touch(0o600)
         files[name].write_bytes(content)
-    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    listen = f"127.0.0.1:{free_port()}"
     callback = f"https://{listen}/hub/oauth_callback"
     with (
         issuing(callback, {**EVERYBODY, **NOBODY}) as issuer,

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hub_config.__main__ import free_ports
 from hub_config.passwords import Passwords
 from sandbox.identity import Via, operator_of_this_machine
 from sandbox.service import home as homes
@@ -23,6 +22,7 @@ from sandbox.service import steward
 from sandbox.service.home import Home
 from tests.api.instance import GRANT, PASSPHRASE, PEOPLE, load_people, make
 from tests.hub.browser import Person
+from tests.ports import free_port
 
 STARTING_SECONDS = 180.0
 PASSWORD = "correct horse battery {}"
@@ -89,7 +89,7 @@ def running(folder: Path, **also: str) -> Iterator[Hub]:
     (folder / "passphrase").touch(mode=0o600)
     (folder / "passphrase").write_text(PASSPHRASE, "utf-8")
     (folder / "state").mkdir()
-    listen = also.get("SANDBOX_HUB_LISTEN") or f"127.0.0.1:{free_ports(1)[0]}"
+    listen = also.get("SANDBOX_HUB_LISTEN") or f"127.0.0.1:{free_port()}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
         "SANDBOX_HUB_STATE": str(folder / "state"),

@@ -274,7 +274,7 @@ def test_control_c_ends_a_load_soon(it, put):
         calls.append(1)
         if len(calls) == 1:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(0.3)
+            time.sleep(1.5)
 
     path = put("a.csv", people(200_000))
     with pytest.raises(KeyboardInterrupt):

@@ -84,7 +84,7 @@ def test_a_unit_alone_in_its_groups_is_named_at_most_as_often_as_paid_for(kind: 
     t = threshold(noise, groups, delta)
     noisy = noise.add([1] * (groups * trials))
     named = sum(max(noisy[i * groups : (i + 1) * groups]) >= t for i in range(trials))
-    assert stats.binom(trials, float(delta)).sf(named - 1) > 1e-6
+    assert stats.binom(trials, float(delta)).sf(named - 1) > 1e-8
     # And it is no higher than it must be: one lower would be seen to cost more than was paid.
     assert some_pass(noise, t - 1, groups) > Fraction(delta)
-    assert stats.binom(trials, float(some_pass(noise, t, groups))).cdf(named) > 1e-6
+    assert stats.binom(trials, float(some_pass(noise, t, groups))).cdf(named) > 1e-8

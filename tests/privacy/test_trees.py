@@ -102,7 +102,7 @@ def _pool(values: list[float]) -> list[float]:
 @pytest.mark.parametrize("mechanism", [Laplace(3.0), Gaussian(4.0), Laplace(0.4)])
 @pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
 def test_the_interval_holds_the_cell_of_the_quantile(mechanism: Mechanism, fraction: float) -> None:
-    """Of 500 answers. Cells are whole and tails thin, so that it holds 98 % and more: P(fails) < 1e-6."""
+    """Of 500 answers. Cells are whole and tails thin, so that 98.3 % hold or more: P(fails) < 1e-9."""
     r = np.random.default_rng(7)
     shape = Shape(100, 10, 2)
     one = np.bincount(np.clip(r.gamma(3, 8, 900), 0, 99).astype(int), minlength=100).astype(float)

@@ -90,7 +90,7 @@ def test_parts_add_up_and_half_widths_cover(tmp_path: Path, by: str) -> None:
     hits = whole = 0
     with engine(random_rows(5, 2000, 0, clean=True)) as connection:
         truth = silent_answer(sql, world(), connection).table.to_pylist()
-        for _ in range(12):
+        for _ in range(24):
             answer = answered(asked, connection)
             rows = answer.table.to_pylist()
             total = max(rows, key=lambda row: row["n"])
@@ -100,7 +100,9 @@ def test_parts_add_up_and_half_widths_cover(tmp_path: Path, by: str) -> None:
             for row, exact, width in zip(rows, truth, answer.errors.to_pylist(), strict=True):
                 whole += 2
                 hits += sum(abs(float(row[c]) - float(exact[c])) <= width[c] for c in ("n", "s"))
-    assert hits > 0.9 * whole, (hits, whole)
+    # Numbers of one answer hang together: of 200 answers the share held was 0.951 +- 0.041, so that the mean
+    # of 24 lies nine standard deviations above this.
+    assert hits > 0.87 * whole, (hits, whole)
 
 
 def test_keys_that_the_data_knows_have_levels_of_their_own() -> None:

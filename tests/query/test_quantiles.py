@@ -153,7 +153,7 @@ def test_all_quantiles_of_a_value_are_one_vector_with_one_price(books: Ledger) -
     ],
 )
 def test_the_half_width_of_a_quantile_covers_it(books: Ledger, sql: str, epsilon: str) -> None:
-    """At least 94 % of 300 answers or more; intervals are wide enough that P(fails) < 1e-6."""
+    """At least 94 % of 300 answers or more; each holds with 99.2 % or more, so that P(fails) < 1e-10."""
     covered, cells = _covered(books, sql, epsilon, 300)
     assert covered >= 0.94 * cells
 

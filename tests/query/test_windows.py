@@ -120,9 +120,9 @@ COVERED = (
 
 @pytest.mark.parametrize("epsilon", ["1", "0.3"])
 def test_half_widths_of_windows_cover_the_truth(tmp_path: Path, epsilon: str) -> None:
-    """Of 101 ages in 12 answers at least 92 % are covered: independent of one another, at 95 % each, fewer
-    happen less than once in 10**6 for `more` and `smooth`; neighbours of a running sum hang together, so
-    that its share is looked at more leniently."""
+    """Of 101 ages in 12 answers at least 88 % are covered. Neighbours of a running mean hang together: of 150
+    answers its share was 95.8 +- 3.4 %, so that the mean of 12 lies eight standard deviations above that;
+    those of a running sum hang together more, 96.9 +- 9.1 %, fourteen above what is asked of it."""
     asked = priced(COVERED, world(), ledger(tmp_path), epsilon)
     rows = random_rows(5, 3000, 0, clean=True)
     names = ("n", "so_far", "smooth", "more", "share")
@@ -140,7 +140,7 @@ def test_half_widths_of_windows_cover_the_truth(tmp_path: Path, epsilon: str) ->
                     for e, x, w in zip(exact, noisy, widths, strict=True)
                 )
     whole = 12 * truth.num_rows
-    assert {name for name, n in hits.items() if n < 0.92 * whole} <= {"so_far"}, hits
+    assert {name for name, n in hits.items() if n < 0.88 * whole} <= {"so_far"}, hits
     assert hits["so_far"] > 0.6 * whole
     assert not {"place", "odd", "top", "row", "age"} & set(answer.errors.column_names)
 
