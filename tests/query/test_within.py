@@ -194,7 +194,7 @@ def test_a_number_that_noise_hides_tells_no_price(home: Home) -> None:
 
 
 def test_only_numbers_that_stand_out_from_noise_set_the_price() -> None:
-    """Four groups with half-widths of 6: an empty one is taken for more beyond ln(400) / ln(20) = 2 of them."""
+    """Four numbers with half-widths of 6: one stands out beyond ln(400) / ln(20) = 2 of them."""
 
     def needed(*values: float, percent: str = "1") -> Decimal | None:
         wish = {0: Width(Decimal(percent) / 100, relative=True)}
