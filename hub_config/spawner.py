@@ -64,7 +64,7 @@ class RoomSpawner(LocalProcessSpawner):
 
     async def start(self) -> Any:
         """Start the server as the person's user."""
-        own = ["--person", self.user.name, "--uid", str(self.number), "--folder", str(self.folder)]
+        own = ["--uid", str(self.number), "--folder", str(self.folder)]
         own += ["--starter", str(HERE / "notebooks")]
         self.cmd = [sys.executable, "-m", "sandbox.rooms.server", *own, "--", "jupyterhub-singleuser"]
         self.notebook_dir = str(self.folder / "notebooks")

@@ -1,4 +1,4 @@
-"""Start the notebook server of one person: `python -m sandbox.rooms.server --person P --uid N … -- COMMAND`.
+"""Start the notebook server of one person: `python -m sandbox.rooms.server --uid N … -- COMMAND`.
 
 Rules
 - Root prepares what only root can: a control group below which the person's rooms get theirs, and a disk of
@@ -36,7 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     at = arguments.index("--") if "--" in arguments else len(arguments)
     own, command = arguments[:at], arguments[at + 1 :]
     parser = argparse.ArgumentParser(prog="python -m sandbox.rooms.server")
-    parser.add_argument("--person", required=True)
     parser.add_argument("--uid", type=int, required=True, help="the person's user on this machine")
     parser.add_argument("--folder", type=Path, required=True, help="the person's folder")
     parser.add_argument("--needs", type=Path, action="append", default=[], help="a folder to be readable")
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         line = prepared(RunAs(given.uid, given.uid), given.folder, tuple(given.needs), given.starter)
     except (SandboxError, OSError, subprocess.CalledProcessError) as error:
-        print(f"The notebook server of {given.person} cannot start: {error}", file=sys.stderr)
+        print(f"The notebook server cannot start: {error}", file=sys.stderr)
         return 1
     if not command:
         parser.error("name the command of the server behind --")
@@ -64,7 +63,9 @@ def prepared(run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path
     notebooks, work = folder / NOTEBOOKS, folder / WORK
     os.environ.update(SANDBOX_ROOM_NOTEBOOKS=str(notebooks), HOME=str(folder))
     if os.geteuid() != 0:
-        notebooks.mkdir(parents=True, exist_ok=True)
+        # A work folder that is set is one whose size somebody limits: as a pod's volume.
+        for each in (notebooks, *([] if settings.room_work is None else [settings.room_work])):
+            each.mkdir(parents=True, exist_ok=True)
         if starter is not None and not any(notebooks.iterdir()):
             shutil.copytree(starter, notebooks, dirs_exist_ok=True)
         return []

@@ -1,0 +1,1 @@
+"""The hub on Kubernetes: pods for people, walls around pods."""
