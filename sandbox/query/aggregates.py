@@ -135,10 +135,10 @@ class Aggregates:
         sample, root = _VARIANCES[type(node)]
         first, _, low, high = self.measuring.total(t, text, centred=True, averaged=True)
         n = self._count_of(t, text)
-        value = _held_between(
+        value = held(
             _minus(_over(self._squares(t, text), n), _square(_over(self._double(first), n))),
-            Decimal(0),
-            ((high - low) / 2) ** 2,
+            _double(Decimal(0)),
+            _double(((high - low) / 2) ** 2),
         )
         if sample:
             value = _times(value, _over(n, _minus(n, _double(Decimal(1)))))
@@ -156,16 +156,19 @@ class Aggregates:
         n = self._count_of(x, texts[1])
         mean_y, mean_x = _over(self._double(first_y), n), _over(self._double(first_x), n)
         most = (high_y - low_y) * (high_x - low_x) / 4
-        covariance = _held_between(_minus(_over(self._double(both), n), _times(mean_y, mean_x)), -most, most)
+        covariance = held(
+            _minus(_over(self._double(both), n), _times(mean_y, mean_x)), _double(-most), _double(most)
+        )
         if isinstance(node, exp.CovarPop):
             return _if_more(n, 0, covariance)
         if isinstance(node, exp.CovarSamp):
             return _if_more(n, 1, _times(covariance, _over(n, _minus(n, _double(Decimal(1))))))
         variance_x = self._spread(x, texts[1], mean_x, n)
         if isinstance(node, exp.Corr):
-            variance_y = self._spread(y, texts[0], mean_y, n)
-            value = _over(covariance, exp.Sqrt(this=_times(variance_x, variance_y)))
-            return _if_more(n, 1, _held_between(value, Decimal(-1), Decimal(1)))
+            both_vary = _times(variance_x, self._spread(y, texts[0], mean_y, n))
+            value = exp.Div(this=covariance, expression=exp.Sqrt(this=both_vary.copy()))
+            limits = _double(Decimal(-1)), _double(Decimal(1))
+            return _if_more(n, 1, _if_more(both_vary, 0, held(exp.Paren(this=value), *limits)))
         slope = _over(covariance, variance_x)
         if isinstance(node, exp.RegrSlope):
             return _if_more(n, 1, slope)
@@ -253,12 +256,6 @@ def _over(a: exp.Expr, b: exp.Expr) -> exp.Expr:
 
 def _square(a: exp.Expr) -> exp.Expr:
     return _times(a, a)
-
-
-def _held_between(value: exp.Expr, low: Decimal, high: Decimal) -> exp.Expr:
-    """NULL stays NULL; anything else lies within [low, high]."""
-    known = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
-    return exp.Case(ifs=[exp.If(this=known, true=held(value, _double(low), _double(high)))])
 
 
 def _if_more(n: exp.Expr, least: int, value: exp.Expr) -> exp.Expr:
