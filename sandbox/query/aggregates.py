@@ -135,7 +135,7 @@ class Aggregates:
         sample, root = _VARIANCES[type(node)]
         first, _, low, high = self.measuring.total(t, text, centred=True, averaged=True)
         n = self._count_of(t, text)
-        value = held(
+        value: exp.Expr = held(
             _minus(_over(self._squares(t, text), n), _square(_over(self._double(first), n))),
             _double(Decimal(0)),
             _double(((high - low) / 2) ** 2),

@@ -145,17 +145,16 @@ def combine(
             "Join the answer to the others: aggregate first, in a subquery.",
             place=place_of(select.args["joins"][-1], sql),
         )
-    order = _order(sources, bool(left))
+    order, free = _order(sources, left)
     lowering = Lowering(lookup, sql, semi_joined)
     _check_connected(select, sources, order[0], stored, sql)
     steady |= _steady(select, sources, left, stored)
     ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
     joined = []
     conditions = []
-    for alias in order:
+    for i, alias in enumerate(order):
         on = lowering.boolean(ons[alias]).sql if alias in ons else None
-        if on is not None and not left:
-            # All joins are INNER: conditions may stand in WHERE, whatever order the sources come in.
+        if on is not None and i < free:
             conditions.append(on)
             on = None
         joined.append(Joined(alias, sources[alias], alias in left, on))
@@ -186,20 +185,33 @@ def _columns(source: Source) -> Mapping[str, Typed]:
     return source.typed if isinstance(source, Open) else source.columns
 
 
-def _order(sources: Mapping[str, Source], keep: bool) -> list[str]:
-    """Aliases with a protected one first; as written when a LEFT join makes order matter."""
-    if keep:
-        return list(sources)
-    return sorted(sources, key=lambda a: isinstance(sources[a], Open))
+def _order(sources: Mapping[str, Source], left: frozenset[str]) -> tuple[list[str], int]:
+    """Aliases with a protected one first, and how many of them may come in any order.
+
+    Those before the first LEFT join may: their own conditions may stand in WHERE, which keeps or drops rows
+    of the left side whole. From there on, and where LEFT joins follow a protected one at once, as written.
+    """
+    names = list(sources)
+    if left and isinstance(sources[names[0]], Rows):
+        return names, 0
+    free = next((i for i, name in enumerate(names) if name in left), len(names))
+    return sorted(names[:free], key=lambda a: isinstance(sources[a], Open)) + names[free:], free
 
 
 def _left_joined(select: exp.Select, sources: Mapping[str, Source], sql: str) -> frozenset[str]:
     """Aliases on the right of a LEFT join."""
-    left = set()
+    left: set[str] = set()
+    names = list(sources)
     for join in select.args.get("joins") or ():
         side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "INNER").upper()
-        if side == "LEFT" and kind in ("INNER", "OUTER") and isinstance(next(iter(sources.values())), Rows):
-            left.add(join.this.alias_or_name)
+        name = join.this.alias_or_name
+        before = names[: names.index(name)]
+        if (
+            side == "LEFT"
+            and kind in ("INNER", "OUTER")
+            and any(isinstance(sources[b], Rows) for b in before)
+        ):
+            left.add(name)
         elif side or kind not in ("INNER", "CROSS"):
             raise SandboxError(
                 ErrorCode.SQL_JOIN,

@@ -133,6 +133,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                     "people RIGHT JOIN visits ON id = pid LEFT JOIN regions ON regions.city = people.city",
                     "visits LEFT JOIN people ON pid = id AND cost > 2",
                     "regions JOIN people ON regions.city = people.city JOIN visits ON id = pid",
+                    "regions JOIN people ON regions.city = people.city LEFT JOIN visits ON id = pid",
                     "people JOIN visits ON id = pid LEFT JOIN regions ON people.city = regions.city",
                     "visits JOIN (SELECT pid AS o FROM visits) AS more ON pid = o JOIN people ON id = pid",
                     "(SELECT * FROM people WHERE age > 1) AS people JOIN visits ON people.id = visits.pid",
