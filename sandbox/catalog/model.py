@@ -8,6 +8,9 @@ from typing import Literal
 
 UNIT_COLUMN = "__unit"
 RANK_COLUMN = "__rank"
+# Not stored: the hot store makes it from `__unit`. The place of a row's unit among the units of its version,
+# from 0, so that a set of units is a set of bits. It means nothing outside its version.
+NUMBER_COLUMN = "__number"
 
 
 @dataclass(frozen=True, slots=True)

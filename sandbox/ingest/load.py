@@ -22,7 +22,7 @@ from typing import Literal
 import pyarrow as pa
 
 from sandbox.audit.event import Event, EventKind
-from sandbox.catalog.model import RANK_COLUMN, UNIT_COLUMN, SourceColumn, TableVersion
+from sandbox.catalog.model import NUMBER_COLUMN, RANK_COLUMN, UNIT_COLUMN, SourceColumn, TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
@@ -192,7 +192,8 @@ def check_columns(table: TablePolicy, found: tuple[str, ...]) -> tuple[str, ...]
         SandboxError: LOAD_REFUSED naming the columns that the source lacks; reserved names.
 
     """
-    reserved = [name for name in table.columns if name.casefold() in (UNIT_COLUMN, RANK_COLUMN)]
+    ours = (UNIT_COLUMN, RANK_COLUMN, NUMBER_COLUMN)
+    reserved = [name for name in table.columns if name.casefold() in ours]
     if reserved:
         raise SandboxError(
             ErrorCode.LOAD_REFUSED,

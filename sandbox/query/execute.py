@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
-from sandbox.catalog.model import TableVersion
+from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN, TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.parse import DIALECT
 from sandbox.query.rewrite import Rewritten
+from sandbox.query.unit_bits import by_bits
 from sandbox.vault.engine import question_failed
 from sandbox.vault.hot import HotStore
 
@@ -61,7 +62,7 @@ def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
     versions: dict[str, TableVersion] = {}
     for name, columns in needs.items():
         version = catalog.current(*names[name])
-        if version is None or not columns <= {c.name for c in version.columns}:
+        if version is None or not columns - {NUMBER_COLUMN} <= {c.name for c in version.columns}:
             raise SandboxError(
                 ErrorCode.DATASET_UNKNOWN,
                 f"{name} has no loaded version with the columns that its policy names.",
@@ -80,8 +81,9 @@ def check_classes(located: Located, grades: Collection[str]) -> None:
     """
     for name, version in located.versions.items():
         classes = {column.name: column.grade for column in version.columns}
-        # A question that needs no column reads the cheapest one.
-        wanted = located.columns[name] or {min(classes, key=lambda one: classes[one] not in grades)}
+        # A unit's number is made from the unit. A question that needs no column reads the cheapest one.
+        wanted = {UNIT_COLUMN if c == NUMBER_COLUMN else c for c in located.columns[name]}
+        wanted = wanted or {min(classes, key=lambda one: classes[one] not in grades)}
         if any(classes[column] not in grades for column in wanted):
             raise SandboxError(
                 ErrorCode.KEY_REFUSED,
@@ -101,8 +103,12 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
     try:
         with hot.lease(needs) as lease:
             relations = {name: lease.relation(version.id) for name, version in located.versions.items()}
+            units = {name: lease.units(version.id) for name, version in located.versions.items()}
             return Executed(
-                tuple(lease.run(sql_of(e.tree, relations), seconds) for e in rewritten.exact),
+                tuple(
+                    lease.run(sql_of(by_bits(e.tree, e.boundary, units), relations), seconds)
+                    for e in rewritten.exact
+                ),
                 tuple(lease.run(sql_of(o.tree, relations), seconds) for o in rewritten.analyzed.open_tables),
                 tuple(
                     {name: lease.run(sql_of(tree, relations), seconds) for name, tree in e.buckets}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from sandbox.query.half_widths import HALF_WIDTH
+from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.typed import cast
@@ -51,7 +51,11 @@ def post_select(post: exp.Select) -> PostSelect:
 
 
 def _numbered(tree: exp.Select) -> exp.Select:
-    """`tree`, changed: its outputs numbered. What they are called changes nothing."""
+    """`tree`, changed: its outputs numbered. What they are called changes nothing.
+
+    Their half-widths are left out: they follow from them and from the boundaries.
+    """
+    tree.set("expressions", [p for p in tree.selects if not p.alias_or_name.startswith(ERROR_PREFIX)])
     names = {item.alias_or_name: f"c{i}" for i, item in enumerate(tree.selects)}
     for item in tree.selects:
         if isinstance(item, exp.Alias):

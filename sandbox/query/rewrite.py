@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from sandbox.catalog.model import UNIT_COLUMN
+from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN
 from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.buckets import PART, bucketed
@@ -27,6 +27,7 @@ from sandbox.query.parse import DIALECT
 from sandbox.query.post_text import PostSelect, nameless, post_select
 from sandbox.query.relations import aliased, column, subquery
 from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held
+from sandbox.query.unit_bits import numbered, public_only
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
 
@@ -117,12 +118,15 @@ def _by_row(boundary: Boundary) -> exp.Select:
     keys = [column(k.name) for k in boundary.keys]
     outputs: list[exp.Expr] = list(keys)
     distinct = [m for m in boundary.measures if m.kind is Measures.DISTINCT]
+    rows = boundary.rows.copy()
+    by_number = boundary.units is not None and not boundary.selects and numbered(rows)
     for m in boundary.measures:
         match m.kind:
             case Measures.DISTINCT:
                 continue
             case Measures.UNITS:
-                total: exp.Expr = exp.Count(this=exp.Distinct(expressions=[column(UNIT_COLUMN)]))
+                unit = column(NUMBER_COLUMN if by_number else UNIT_COLUMN)
+                total: exp.Expr = exp.Count(this=exp.Distinct(expressions=[unit]))
             case Measures.ROWS:
                 total = exp.Count(this=exp.Star())
             case Measures.VALUES:
@@ -132,7 +136,9 @@ def _by_row(boundary: Boundary) -> exp.Select:
         outputs.append(aliased(_saturate(total, m), m.name))
     if not outputs:
         return joined_counts(boundary, None, distinct)
-    tree = exp.Select(expressions=outputs).from_(subquery(boundary.rows.copy(), "r"), copy=False)
+    tree = exp.Select(expressions=outputs).from_(subquery(rows, "r"), copy=False)
+    if by_number:
+        tree.where(*public_only(boundary), copy=False)
     tree = tree.group_by(*(k.copy() for k in keys), copy=False) if keys else tree
     return joined_counts(boundary, tree, distinct) if distinct else tree
 

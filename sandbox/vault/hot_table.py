@@ -22,7 +22,7 @@ class HotTable:
     """Columns of one version in memory. Only the hot store changes it, under its guard.
 
     `columns` are in the version's order; `size` is in bytes; `pins` counts the leases that use it;
-    `used` is the tick of its last use.
+    `used` is the tick of its last use; `units` is how many units `__number` tells apart, where it is held.
     """
 
     version: str
@@ -31,6 +31,7 @@ class HotTable:
     size: int = 0
     pins: int = 0
     used: int = 0
+    units: int = 0
 
     @property
     def name(self) -> str:

@@ -147,6 +147,8 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         unit = "id"
     elif source.startswith("visits") or "LEFT JOIN visits" in source:
         unit = "pid" if source.startswith("visits") else "id"
+    if source.startswith("regions"):  # what is correlated becomes a LEFT JOIN, which wants people first
+        keys, tests = ([text for text in texts if "SELECT" not in text] for texts in (keys, tests))
     conditions = draw(st.lists(st.sampled_from(tests), max_size=2))
     group = draw(st.lists(st.sampled_from(keys), max_size=2, unique=True))
     aggregates = []

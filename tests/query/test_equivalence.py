@@ -102,7 +102,7 @@ def _visit(unit: int, **values: Any) -> tuple[Any, ...]:
 
 
 def _person(unit: int, **values: Any) -> tuple[Any, ...]:
-    names = TABLES["people"].names[2:]
+    names = TABLES["people"].names[3:]
     return (unit, *(({"id": unit, "age": 30, "weight": 50.0} | values).get(name) for name in names))
 
 

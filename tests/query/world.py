@@ -1,7 +1,7 @@
 """A small world for questions: a policy, tables with everything that can go wrong in them, and an engine.
 
-The engine is plain DuckDB over tables that bear `__unit` and `__rank`, so that rewritten SQL can be run on
-neighbouring data and beside the question as it was written.
+The engine is plain DuckDB over tables that bear `__unit`, `__number` and `__rank`, so that rewritten SQL can
+be run on neighbouring data and beside the question as it was written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from sqlglot import exp
 
 from sandbox.identity import Actor, Person, Role, Via
 from sandbox.policy.published import Published, Version
@@ -29,6 +30,7 @@ from sandbox.query.postprocess import Processed, post_process, rehearse
 from sandbox.query.price import Noise, Priced, PricedBoundary
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
+from sandbox.query.unit_bits import by_bits
 
 POLICY = """
 dataset: w
@@ -101,7 +103,8 @@ LI = Actor(Person("li", "Li", frozenset({Role.OPC})), Via.CLI)
 TABLES = {
     "people": pa.schema(
         [
-            ("__unit", pa.int64()), ("__rank", pa.int64()), ("id", pa.int64()), ("age", pa.int64()),
+            ("__unit", pa.int64()), ("__number", pa.int64()), ("__rank", pa.int64()),
+            ("id", pa.int64()), ("age", pa.int64()),
             ("score", pa.decimal128(9, 2)), ("weight", pa.float64()), ("member", pa.bool_()),
             ("grp", pa.string()),
             ("city", pa.string()), ("born", pa.date32()), ("secret", pa.string()),
@@ -111,7 +114,8 @@ TABLES = {
     ),
     "visits": pa.schema(
         [
-            ("__unit", pa.int64()), ("__rank", pa.int64()), ("pid", pa.int64()), ("days", pa.int64()),
+            ("__unit", pa.int64()), ("__number", pa.int64()), ("__rank", pa.int64()),
+            ("pid", pa.int64()), ("days", pa.int64()),
             ("kind", pa.string()), ("place", pa.string()), ("cost", pa.decimal128(12, 3)),
             ("level", pa.int64()),
             ("seen", pa.timestamp("us")),
@@ -243,10 +247,10 @@ def _ranked(name: str, table: tuple[tuple[Any, ...], ...], seed: int) -> list[tu
     for row in table:
         by_unit.setdefault(row[0], []).append(row)
     ranked = []
-    for unit, own in sorted(by_unit.items()):
+    for number, (unit, own) in enumerate(sorted(by_unit.items())):
         order = list(range(len(own)))
         random.Random(f"{seed}/{name}/{unit}").shuffle(order)
-        ranked += [(row[0], rank, *row[1:]) for rank, row in zip(order, own, strict=True)]
+        ranked += [(row[0], number, rank, *row[1:]) for rank, row in zip(order, own, strict=True)]
     return ranked
 
 
@@ -256,8 +260,14 @@ RELATIONS = {"w.people": "people", "w.visits": "visits", "w.regions": "regions"}
 def exact_tables(
     question: Rewritten, connection: duckdb.DuckDBPyConnection, relations: dict[str, str] = RELATIONS
 ) -> list[pa.Table]:
-    """The bounded, not yet noisy integers of each boundary."""
-    return [connection.sql(sql_of(e.tree, relations)).to_arrow_table() for e in question.exact]
+    """The bounded, not yet noisy integers of each boundary, as they are executed."""
+    read = {table.name for e in question.exact for table in e.tree.find_all(exp.Table)}
+    units = {
+        name: connection.sql(f"SELECT COUNT(DISTINCT __unit) FROM {relations[name]}").fetchall()[0][0]
+        for name in read & {"w.people", "w.visits"}
+    }
+    trees = [by_bits(e.tree, e.boundary, units) for e in question.exact]
+    return [connection.sql(sql_of(tree, relations)).to_arrow_table() for tree in trees]
 
 
 def bucket_tables(question: Rewritten, connection: duckdb.DuckDBPyConnection) -> list[dict[str, pa.Table]]:

@@ -47,7 +47,8 @@ def _table(name: str, table: TablePolicy) -> pa.Table:
                 columns[column].append(_name(i, policy) if of_unit else _value(r, policy))
     arrays = {c: pa.array(v, _type(table.columns[c])) for c, v in columns.items()}
     if unit is not None:
-        arrays |= {"__unit": pa.array(units, pa.int64()), "__rank": pa.array(ranks, pa.int64())}
+        arrays |= {name: pa.array(units, pa.int64()) for name in ("__unit", "__number")}
+        arrays |= {"__rank": pa.array(ranks, pa.int64())}
     return pa.table(arrays)
 
 
