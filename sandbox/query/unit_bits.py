@@ -1,9 +1,10 @@
 """Counting the units of each group with a bit for each unit, where `COUNT(DISTINCT …)` would keep pairs.
 
-`__number` tells the units of one stored table apart as `__unit` does, and is dense. Where the rows of a boundary
-get their `__unit` from one stored table, they can have its `__number` beside it, and there are as many different
-units as different numbers. A set of numbers is a row of bits, which the engine fills three times as fast as a
-hash table of (group, unit). Only public groups have one, so that strange keys cannot take the memory.
+`__number` tells the units of one stored table apart as `__unit` does, and is dense. Where the rows of a
+boundary get their `__unit` from one stored table, they can have its `__number` beside it, and there are as
+many different units as different numbers. A set of numbers is a row of bits, which the engine fills three
+times as fast as a hash table of (group, unit). Only public groups have one, so that strange keys cannot take
+the memory.
 """
 
 from __future__ import annotations
