@@ -70,7 +70,7 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.PEOPLE_PUBLISHED: frozenset({"digest", "previous"}),
     EventKind.UNITS_PUBLISHED: frozenset({"digest", "previous"}),
     EventKind.QUESTION_INTENDED: frozenset(
-        {"question", "grant", "datasets", "shape", "epsilon", "loss", "accounts", "decided_by"}
+        {"question", "grant", "datasets", "shape", "epsilon", "loss", "accounts", "decided_by", "estimates"}
     ),
     EventKind.QUESTION_SETTLED: frozenset({"question", "outcome", "answer_digest"}),
     EventKind.QUESTION_REFUSED: frozenset({"grant", "code", "rules", "shape"}),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sandbox.cli import session, terminal
+from sandbox.cli.question import epsilon_of
 from sandbox.errors import ErrorCode, SandboxError
+
+if TYPE_CHECKING:
+    from sandbox.service.reports import BoundsRequest
 
 group = typer.Typer(help="Policies, grants, units and people.", no_args_is_help=True)
 
@@ -38,6 +42,21 @@ def draft(
         Path, typer.Option(help="Folder of public code lists, beside where the policy will be.")
     ] = Path("policies/codelists"),
     output: Annotated[Path | None, typer.Option(help="Write it here.", show_default=False)] = None,
+    estimate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE.COLUMN=LOW..HIGH",
+            help="Estimate bounds privately, within a range that is known beforehand. This is charged.",
+            show_default=False,
+        ),
+    ] = None,
+    grant: Annotated[str, typer.Option(help="With --estimate: the grant that pays.")] = "",
+    epsilon: Annotated[
+        str | None, typer.Option(help="Of each estimate; else a tenth of the grant's.", show_default=False)
+    ] = None,
+    person: session.AsOption = None,
+    home: session.HomeOption = session.DEFAULT_HOME,
+    passphrase_file: session.PassphraseFileOption = None,
     evidence: Annotated[
         bool, typer.Option("--evidence", help="Show why; this tells of the data, keep it to yourself.")
     ] = False,
@@ -46,19 +65,27 @@ def draft(
     from sandbox.service import steward as stewards  # noqa: PLC0415
     from sandbox.service.reports import DraftRequest  # noqa: PLC0415
 
-    made = stewards.draft(
-        DraftRequest(
-            dataset=dataset,
-            tables=_pairs(table, "--table TABLE=FILE"),
-            unit=unit,
-            steward=steward,
-            codelists=codelists,
-            publisher=publisher,
-            licence=licence,
-            unit_columns=_pairs(unit_column or [], "--unit-column TABLE=COLUMN"),
-            options={} if encoding is None else {"encoding": encoding},
-        )
+    request = DraftRequest(
+        dataset=dataset,
+        tables=_pairs(table, "--table TABLE=FILE"),
+        unit=unit,
+        steward=steward,
+        codelists=codelists,
+        publisher=publisher,
+        licence=licence,
+        unit_columns=_pairs(unit_column or [], "--unit-column TABLE=COLUMN"),
+        options={} if encoding is None else {"encoding": encoding},
     )
+    if estimate:
+        from sandbox.service.estimating import draft_with_estimates  # noqa: PLC0415
+
+        wanted = [_bounds(one) for one in estimate]
+        spent = None if epsilon is None else epsilon_of(epsilon)
+        with session.opened(home, passphrase_file) as instance:
+            who = session.actor(instance, person)
+            made = draft_with_estimates(instance, who, request, wanted, grant, spent)
+    else:
+        made = stewards.draft(request)
     if output is None:
         terminal.say(made.text.rstrip())
     else:
@@ -74,6 +101,21 @@ def draft(
                 ("why", "left"),
             ]
             terminal.show(terminal.table(headings, lines), f"{dataset}.{name}: evidence, for stewards only")
+
+
+def _bounds(given: str) -> BoundsRequest:
+    from sandbox.service.reports import BoundsRequest  # noqa: PLC0415
+
+    place, _, ends = given.partition("=")
+    table, _, column = place.partition(".")
+    low, dots, high = ends.partition("..")
+    if not (table and column and dots):
+        raise SandboxError(
+            ErrorCode.ARGUMENT,
+            "An option is not written as it should be.",
+            "Write --estimate TABLE.COLUMN=LOW..HIGH.",
+        )
+    return BoundsRequest(table, column, low, high)
 
 
 def _pairs(given: list[str], form: str) -> dict[str, str]:

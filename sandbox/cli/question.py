@@ -68,7 +68,7 @@ def query(
     """Ask one question in SQL; the answer has error bars, a price and a receipt."""
     from sandbox.service import opc  # noqa: PLC0415
 
-    amount = None if epsilon is None else _epsilon(epsilon)
+    amount = None if epsilon is None else epsilon_of(epsilon)
     wanted = _within(within or [])
     _check_form(form, output, estimate=estimate)
     for target in (output, receipt):
@@ -138,7 +138,13 @@ def read_sql(given: str, most: int) -> str:
         ) from None
 
 
-def _epsilon(text: str) -> Decimal:
+def epsilon_of(text: str) -> Decimal:
+    """An epsilon that was typed.
+
+    Raises:
+        SandboxError: EPSILON_INVALID.
+
+    """
     try:
         return Decimal(text)
     except InvalidOperation:

@@ -1,8 +1,8 @@
 """The text of a first policy file: everything doubtful hidden, a `because` for each choice.
 
 Nothing in it was measured: no minimum, maximum, count or null rate of the data is copied. Bounds come from
-what everybody knows of a quantity, keys from a public code list; contribution bounds are the tightest, for
-the steward to loosen.
+what everybody knows of a quantity, or from a private estimate that was charged, keys from a public code list;
+contribution bounds are the tightest, for the steward to loosen.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import yaml
 
-from sandbox.policy.types import ColumnPolicy, Kind, Use
+from sandbox.policy.types import ColumnPolicy, Kind, Scalar, Use
 
 _WIDE = 100_000
 
@@ -37,6 +38,39 @@ class DraftPolicy:
     steward: str
     unit: str
     tables: Mapping[str, DraftTable]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """Bounds that a steward had estimated privately.
+
+    Attributes:
+        column: as it is published.
+        between: the bounds; None when the noisy answer told of no values.
+        how: within which range, and what was paid, for people.
+
+    """
+
+    column: ColumnPolicy
+    between: tuple[Scalar, Scalar] | None
+    how: str
+
+    def applied(self, drafted: ColumnPolicy, *, doubtful: bool) -> ColumnPolicy:
+        """The drafted column with these bounds; what is doubtful for another reason stays hidden.
+
+        A hidden column declares none: there they are said in `because`, for the steward to go on from.
+        """
+        kind = {name: getattr(self.column, name) for name in ("type", "digits", "decimals")}
+        if self.between is None:
+            because = f"{drafted.because} Bounds {self.how} came out empty."
+            return drafted.model_copy(update={**kind, "use": Use.HIDDEN, "between": None, "because": because})
+        if doubtful:
+            because = f"{drafted.because} Bounds {self.between[0]} to {self.between[1]} {self.how}."
+            return drafted.model_copy(update={**kind, "because": because})
+        because = f"Nothing suspicious was seen. Bounds {self.how}."
+        return drafted.model_copy(
+            update={**kind, "use": Use.SUM_MEAN, "between": self.between, "because": because}
+        )
 
 
 def policy_text(draft: DraftPolicy) -> str:
@@ -93,7 +127,9 @@ def _column(said: ColumnPolicy) -> dict[str, object]:
         block |= {"digits": said.digits, "decimals": said.decimals}
     block["use"] = said.use.name.lower()
     if said.between is not None:
-        block["between"] = [int(str(bound)) for bound in said.between]
+        block["between"] = [
+            bound if isinstance(bound, Decimal) else int(str(bound)) for bound in said.between
+        ]
     if said.use is not Use.HIDDEN and said.values is not None:
         block["values"] = list(said.values)
     if said.codelist is not None:
@@ -101,8 +137,25 @@ def _column(said: ColumnPolicy) -> dict[str, object]:
     return block | {"because": said.because}
 
 
+class _Dumper(yaml.SafeDumper):
+    """As safe as its base; decimals are plain numbers."""
+
+
+def _decimal(dumper: _Dumper, value: Decimal) -> yaml.ScalarNode:
+    text = f"{value:f}"
+    return dumper.represent_scalar(f"tag:yaml.org,2002:{'float' if '.' in text else 'int'}", text)
+
+
+_Dumper.add_representer(Decimal, _decimal)
+
+
 def _flow(block: Mapping[str, object]) -> str:
-    text = yaml.safe_dump(
-        dict(block), default_flow_style=True, allow_unicode=True, sort_keys=False, width=_WIDE
+    text = yaml.dump(
+        dict(block),
+        Dumper=_Dumper,
+        default_flow_style=True,
+        allow_unicode=True,
+        sort_keys=False,
+        width=_WIDE,
     )
     return str(text).strip()[1:-1]

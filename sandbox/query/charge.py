@@ -28,8 +28,14 @@ def new_question() -> str:
     return f"q-{uuid.uuid4().hex}"
 
 
-def charge(priced: Priced, actor: Actor, ledger: Ledger) -> Charged:
+def charge(priced: Priced, actor: Actor, ledger: Ledger, estimates: str = "") -> Charged:
     """Reserve on every account, or on none.
+
+    Args:
+        priced: the question.
+        actor: who asks.
+        ledger: of the home.
+        estimates: the column whose bounds a steward asks for; the log says so.
 
     Raises:
         SandboxError: `budget-exceeded`; nothing was charged then.
@@ -51,6 +57,8 @@ def charge(priced: Priced, actor: Actor, ledger: Ledger) -> Charged:
             for a in priced.accounts
         ],
     }
+    if estimates:
+        facts = {**facts, "estimates": estimates}
     event = Event(EventKind.QUESTION_INTENDED, actor, facts, secret=resolved.parsed.sql)
     return Charged(priced, question, ledger.reserve(question, priced.accounts, loss, event))
 

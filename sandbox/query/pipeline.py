@@ -51,7 +51,7 @@ class Question:
     """One question: its SQL, the grant that pays, who asks, and the epsilon for all of it (None: default).
 
     With `within`, a wanted error (see `within.py`), epsilon is the most to spend, and the least that meets
-    the wish is spent.
+    the wish is spent. `estimates`: the column whose bounds a steward asks for (see `value_bounds.py`).
     """
 
     sql: str
@@ -59,6 +59,7 @@ class Question:
     actor: Actor
     epsilon: Decimal | None = None
     within: Given | None = None
+    estimates: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _new(
 ) -> Answer:
     """Charged first, then answered."""
     rewritten = priced.rewritten
-    charged = charge(priced, question.actor, context.ledger)
+    charged = charge(priced, question.actor, context.ledger, question.estimates)
     try:
         executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
         noised = noise(priced, executed)

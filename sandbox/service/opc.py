@@ -135,13 +135,24 @@ def ask(
         SandboxError: every code of reading, policy, privacy and running. A refusal is logged.
 
     """
-    context = _context(home)
+    return answered(home, pipeline.Question(sql, grant, actor, epsilon, within), context_of(home))
+
+
+def answered(home: Home, question: pipeline.Question, context: pipeline.Context) -> Answer:
+    """The answer to a question; a refusal is logged.
+
+    Raises:
+        SandboxError: as `ask`.
+
+    """
     try:
-        return pipeline.ask(pipeline.Question(sql, grant, actor, epsilon, within), context)
+        return pipeline.ask(question, context)
     except SandboxError as refusal:
         if refusal.code in REFUSALS:
-            most = home.settings.question_bytes
-            event = refused(refusal, actor, sql, grant, published=context.published, most_bytes=most)
+            most, published = home.settings.question_bytes, context.published
+            event = refused(
+                refusal, question.actor, question.sql, question.grant, published=published, most_bytes=most
+            )
             with home.store.write(event):
                 pass
         raise
@@ -161,7 +172,7 @@ def estimate(
         SandboxError: as `ask`, before anything is charged.
 
     """
-    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon, within), _context(home))
+    return pipeline.estimate(pipeline.Question(sql, grant, actor, epsilon, within), context_of(home))
 
 
 def explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision:
@@ -171,7 +182,7 @@ def explain(home: Home, actor: Actor, sql: str, grant: str) -> Decision:
         SandboxError: the question cannot be read, or nothing published says who may ask it.
 
     """
-    return pipeline.explain(pipeline.Question(sql, grant, actor, None), _context(home))
+    return pipeline.explain(pipeline.Question(sql, grant, actor, None), context_of(home))
 
 
 def budget(home: Home, actor: Actor, grant: str) -> tuple[BudgetState, ...]:
@@ -238,7 +249,8 @@ def _limit(block: BudgetBlock) -> Budget:
     return Budget(block.epsilon, block.delta)
 
 
-def _context(home: Home) -> pipeline.Context:
+def context_of(home: Home) -> pipeline.Context:
+    """What a question meets now."""
     return pipeline.Context(
         published=home.registry.snapshot(),
         catalog=home.catalog,

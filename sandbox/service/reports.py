@@ -113,6 +113,21 @@ class DraftRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundsRequest:
+    """Bounds that a steward wants to be estimated privately, of a column that is loaded.
+
+    Attributes:
+        low, high: a range that surely holds whatever can occur; known beforehand, not from the data.
+
+    """
+
+    table: str
+    column: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
 class DraftReport:
     """The text of a draft, and the evidence by table: true shares, for steward and operator only."""
 

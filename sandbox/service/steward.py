@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
@@ -9,7 +11,7 @@ from sandbox.identity import Actor
 from sandbox.ingest.connect import open_source
 from sandbox.ingest.drafting import draft_table
 from sandbox.policy.diagnostic import Diagnostic
-from sandbox.policy.draft import DraftPolicy, policy_text
+from sandbox.policy.draft import DraftPolicy, Estimated, policy_text
 from sandbox.policy.lint import errors_of, lint_path
 from sandbox.policy.registry import Publication
 from sandbox.service.home import Home, today
@@ -47,8 +49,12 @@ def publish(home: Home, actor: Actor, path: Path) -> Publication:
     return home.registry.publish(path, actor)
 
 
-def draft(request: DraftRequest) -> DraftReport:
+def draft(request: DraftRequest, estimated: Mapping[tuple[str, str], Estimated] | None = None) -> DraftReport:
     """A first policy file, from the heads of its tables' sources. Needs no home; stores and logs nothing.
+
+    Args:
+        request: what it is drafted from.
+        estimated: table and column to the bounds that were estimated of it.
 
     Raises:
         SandboxError: SOURCE_UNREADABLE; ARGUMENT for a location or a column that is not there.
@@ -65,11 +71,19 @@ def draft(request: DraftRequest) -> DraftReport:
                 f"{name} has no column {chosen}.",
                 f"It has: {', '.join(source.columns())}.",
             )
-        tables[name], evidence[name] = draft_table(source, lists, chosen)
-    said = DraftPolicy(
+        table, evidence[name] = draft_table(source, lists, chosen)
+        doubtful = {found.column for found in evidence[name] if found.kind is not None}
+        said = {
+            column: one.applied(old, doubtful=column in doubtful)
+            if (one := (estimated or {}).get((name, column)))
+            else old
+            for column, old in table.columns.items()
+        }
+        tables[name] = replace(table, columns=said)
+    whole = DraftPolicy(
         request.dataset, request.publisher, request.licence, request.steward, request.unit, tables
     )
-    return DraftReport(policy_text(said), evidence)
+    return DraftReport(policy_text(whole), evidence)
 
 
 def _keys(path: Path) -> frozenset[str]:

@@ -47,6 +47,26 @@ def test_a_draft_is_written_linted_and_never_overwritten(tmp_path: Path) -> None
     assert missing.error == "source-unreadable"
 
 
+def test_bounds_are_estimated_for_a_price(home: Path, tmp_path: Path) -> None:
+    files = instance.write_files(tmp_path)
+    grant = files.grant.with_name("bounds.yaml")
+    grant.write_text(instance.GRANT.replace("town-2026", "bounds").replace("[li]", "[wang]"))
+    command = (
+        "policy", "draft", "town", "--table", f"residents={files.residents}", "--unit", "person",
+        "--steward", "wang", "--unit-column", "residents=id", "--as", "wang", "--grant", "bounds",
+    )  # fmt: skip
+    before = ran(home, "policy", "publish", grant, "--as", "wang").decode()
+    assert "bounds@" in before
+    out = ran(home, *command, "--estimate", "residents.age=0..200", "--epsilon", "1").decode()
+    assert "estimated privately within 0 and 200, which the steward stated" in out
+    assert "epsilon 1, paid by the grant bounds" in out
+    states = json.loads(ran(home, "budget", "--as", "wang", "--grant", "bounds", "--format", "json"))
+    assert {float(state["epsilon_spent"]) for state in states} == {1}
+    for wrong in ("residents.age", "residents.age=0", "age=0..1", "residents.age=zero..1"):
+        refused = sandbox(*command, "--estimate", wrong, home=home, passphrase=instance.PASSPHRASE)
+        assert refused.error == "argument", wrong
+
+
 def ran(home: Path, *arguments: str | Path) -> bytes:
     done = sandbox(*arguments, home=home, passphrase=instance.PASSPHRASE)
     assert done.code == 0, done.err

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.published import Published
 from sandbox.privacy.calibrate import Sensitivity
 from sandbox.privacy.mechanisms import Laplace
 from sandbox.query.boundary import Boundary, Measure
@@ -100,10 +101,17 @@ def _ranks(boundary: Boundary, tables: tuple[pa.Table, ...]) -> dict[str, dict[t
 
 
 def assert_bounded(
-    sql: str, rows: Rows, bounds: tuple[int, int, int], unit: int, *, found: bool = False
+    sql: str,
+    rows: Rows,
+    bounds: tuple[int, int, int],
+    unit: int,
+    *,
+    found: bool = False,
+    world: Published | None = None,
 ) -> None:
     """Compare the question on `rows` and on the neighbour without `unit`."""
-    question = rewritten(sql, found_world(*bounds) if found else published(*bounds))
+    world = world or (found_world(*bounds) if found else published(*bounds))
+    question = rewritten(sql, world)
     with engine(rows) as whole, engine(rows.without(unit)) as less:
         pairs = zip(
             question.analyzed.boundaries,
