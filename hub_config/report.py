@@ -26,14 +26,14 @@ class Reporter:
         self._api = api
         self._token = token
 
-    async def tell(self, event: str, person: str) -> None:
-        """Write one event.
+    async def tell(self, event: str, person: str) -> dict[str, Any]:
+        """Write one event; the reply says what the person's grants let them use up.
 
         Raises:
             HTTPError: the log did not take it.
 
         """
-        await AsyncHTTPClient().fetch(
+        reply = await AsyncHTTPClient().fetch(
             HTTPRequest(
                 f"{self._api}/v1/hub-events",
                 method="POST",
@@ -42,6 +42,8 @@ class Reporter:
                 request_timeout=PATIENCE_SECONDS,
             )
         )
+        found: dict[str, Any] = json.loads(reply.body)
+        return found
 
     async def logged_in(self, authenticator: Any, handler: Any, model: dict[str, Any]) -> dict[str, Any]:
         """Nobody comes in unlogged: when the log does not take the event, the login fails."""
@@ -51,7 +53,8 @@ class Reporter:
 
     async def starting(self, spawner: Any) -> None:
         """Before a server starts; it does not start when the log does not take the event."""
-        await self.tell("server-started", spawner.user.name)
+        allowed = await self.tell("server-started", spawner.user.name)
+        spawner.granted_work_mb = allowed["work_mb"]
 
     async def ended(self, spawner: Any) -> None:
         """After a server has ended."""

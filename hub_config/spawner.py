@@ -25,6 +25,8 @@ class RoomSpawner(LocalProcessSpawner):
     first_uid = Int(270_000, help="User number of the first person; each has the next one.").tag(config=True)
     api = Unicode(help="Address of the sandbox API, as servers reach it.").tag(config=True)
 
+    granted_work_mb: int | None = None
+
     @property
     def number(self) -> int:
         """The person's user number."""
@@ -66,6 +68,8 @@ class RoomSpawner(LocalProcessSpawner):
         """Start the server as the person's user."""
         own = ["--uid", str(self.number), "--folder", str(self.folder)]
         own += ["--starter", str(HERE / "notebooks")]
+        if self.granted_work_mb is not None:
+            own += ["--work-mb", str(self.granted_work_mb)]
         self.cmd = [sys.executable, "-m", "sandbox.rooms.server", *own, "--", "jupyterhub-singleuser"]
         self.notebook_dir = str(self.folder / "notebooks")
         return await super().start()

@@ -16,6 +16,7 @@ from sandbox.client import answer, model, reading, replies
 from sandbox.client.answer import Answer
 from sandbox.client.faults import SandboxRefused, SandboxUnreachable
 from sandbox.client.lines import Lines
+from sandbox.client.progress import waiting
 
 Result = TypeVar("Result")
 Amount = Decimal | str | float
@@ -103,13 +104,9 @@ class Sandbox:
             SandboxFailed, ReplyLost: it may have been charged.
 
         """
-        reply = self._send(
-            "POST",
-            "/v1/questions",
-            body=self._question(sql, grant, epsilon, within),
-            accept=_ARROW,
-            safe=False,
-        )
+        body = self._question(sql, grant, epsilon, within)
+        with waiting():
+            reply = self._send("POST", "/v1/questions", body=body, accept=_ARROW, safe=False)
         try:
             return answer.read(reply.content)
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, InvalidOperation) as error:

@@ -333,10 +333,13 @@ class Window(Block):
 
 
 class Compute(Block):
-    """Compute that a grant pays for."""
+    """Compute that a grant pays for. Of what a kernel may use up, zero says: as the operator set."""
 
     cpu_hours: Annotated[Decimal, Field(ge=0)] = Decimal(0)
     memory_gb: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    cpus: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    processes: Annotated[int, Field(ge=0)] = 0
+    disk_gb: Annotated[Decimal, Field(ge=0)] = Decimal(0)
 
 
 class Grant(Block):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM
 from socket import socket as Socket
+from typing import Any
 
 from sandbox.rooms.bubblewrap import HOME
 from sandbox.rooms.environment import SDK, Environment, sdk
@@ -18,6 +20,10 @@ from sandbox.settings import Settings
 
 NOTEBOOKS = HOME / "notebooks"
 WORK = HOME / "work"
+DUMMY = HOME / "dummy"
+# With less, a kernel does not start.
+LEAST_MEMORY_MB = 192
+LEAST_PROCESSES = 24
 START = SDK / "start_kernel.py"
 BACKLOG = 64
 SOCKET = "api.sock"
@@ -50,6 +56,11 @@ class KernelFolder:
         """Ports and key of the kernel's messages."""
         return self.path / CONNECTION
 
+    @property
+    def dummy(self) -> Path:
+        """Where dummy tables are put for it: beside, for what is closed to others hides what is in it."""
+        return self.path.with_name(f"{self.path.name}-dummy")
+
     def listen(self, ports: Sequence[int]) -> dict[str, Socket]:
         """Bind one listening socket for each port, by its ZMQ address."""
         found = {}
@@ -64,22 +75,47 @@ class KernelFolder:
         return found
 
     def clear(self) -> None:
-        """Remove the folder and what is in it."""
-        if self.path.is_dir():
-            for file in self.path.iterdir():
-                file.unlink(missing_ok=True)
-            self.path.rmdir()
+        """Remove the folder, the one beside it, and what is in them."""
+        for folder in (self.path, self.dummy):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def limits(settings: Settings) -> Limits:
-    """What every dev room of this instance may use up."""
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the grants of a person say that one kernel may use up. None: as the settings say.
+
+    Attributes:
+        memory_mb: memory, in MiB.
+        processes: processes and threads at once.
+        cpus: processor time, in cores.
+
+    """
+
+    memory_mb: int | None = None
+    processes: int | None = None
+    cpus: float | None = None
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Granted:
+        """From the API's reply."""
+        cpus = said.get("cpus")
+        return cls(said.get("memory_mb"), said.get("processes"), None if cpus is None else float(cpus))
+
+
+def limits(settings: Settings, granted: Granted = Granted()) -> Limits:
+    """What one dev room may use up: what was granted, and at most what the settings say."""
     return Limits(
-        memory_bytes=settings.room_memory_mb * MIB,
-        processes=settings.room_processes,
-        cpus=settings.room_cpus,
+        memory_bytes=_least(settings.room_memory_mb, granted.memory_mb, LEAST_MEMORY_MB) * MIB,
+        processes=_least(settings.room_processes, granted.processes, LEAST_PROCESSES),
+        cpus=min(settings.room_cpus, granted.cpus or settings.room_cpus),
         file_bytes=settings.room_work_mb * MIB,
         scratch_bytes=settings.room_scratch_mb * MIB,
     )
+
+
+def _least(most: int, granted: int | None, least: int) -> int:
+    """What was granted, within what a kernel needs to start and what the settings say."""
+    return most if granted is None else min(most, max(least, granted))
 
 
 def kernel_spec(
@@ -89,6 +125,7 @@ def kernel_spec(
     settings: Settings,
     seen: Environment,
     run_as: RunAs | None,
+    granted: Granted = Granted(),
 ) -> RoomSpec:
     """The room of one kernel."""
     mounts = [
@@ -96,6 +133,7 @@ def kernel_spec(
         *sdk(),
         Mount(Path(start_kernel.__file__), START),
         Mount(folder.path, folder.path),
+        Mount(folder.dummy, DUMMY),
     ]
     if settings.room_notebooks is not None:
         mounts.append(Mount(settings.room_notebooks.absolute(), NOTEBOOKS))
@@ -117,7 +155,7 @@ def kernel_spec(
         mounts=tuple(mounts),
         folder=WORK if settings.room_work is not None else HOME,
         listeners=tuple(listener.fileno() for listener in listeners.values()),
-        limits=limits(settings),
+        limits=limits(settings, granted),
         run_as=run_as,
     )
 

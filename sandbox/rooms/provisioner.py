@@ -16,10 +16,11 @@ from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.rooms import dummies
 from sandbox.rooms.bubblewrap import Bubblewrap, BubblewrapRoom, nobody
 from sandbox.rooms.door import Door, Upstream
 from sandbox.rooms.environment import environment
-from sandbox.rooms.kernel import KernelFolder, kernel_spec
+from sandbox.rooms.kernel import Granted, KernelFolder, kernel_spec
 from sandbox.rooms.spec import RunAs
 from sandbox.settings import Settings
 
@@ -79,14 +80,15 @@ class RoomProvisioner(LocalProvisioner):
         listeners = self.folder.listen(range(1, len(port_names) + 1))
         try:
             name = f"kernel-{secrets.token_hex(8)}"
-            spec = kernel_spec(
-                name, self.folder, listeners, settings, environment(settings.room_python), self.run_as
-            )
             upstream = _upstream(self.kernel_id)
-            await self._tell(upstream, "started")
+            granted = Granted.read(await self._tell(upstream, "started"))
+            seen = environment(settings.room_python)
+            spec = kernel_spec(name, self.folder, listeners, settings, seen, self.run_as, granted)
             self.door = Door(self.folder.socket, upstream, self._owner())
             # Not in a thread: the room dies with the thread that started it.
             self.room = Bubblewrap(settings.room_cgroup).start(spec)
+            # While it starts, beside it: the folder is in it already.
+            await dummies.fill(self.folder.dummy, upstream)
         except BaseException:
             await self.cleanup()
             raise
@@ -119,8 +121,11 @@ class RoomProvisioner(LocalProvisioner):
             self.folder.clear()
             self.folder = None
 
-    async def _tell(self, upstream: Upstream, event: str) -> None:
-        """Tell the log of the kernel. One that the log does not know of does not start."""
+    async def _tell(self, upstream: Upstream, event: str) -> dict[str, Any]:
+        """Tell the log of the kernel. One that the log does not know of does not start.
+
+        The reply says what its person's grants let it use up.
+        """
         async with httpx.AsyncClient(trust_env=False, timeout=TELLING_SECONDS) as line:
             reply = await line.post(
                 f"{upstream.url.rstrip('/')}/v1/kernel-events",
@@ -129,6 +134,8 @@ class RoomProvisioner(LocalProvisioner):
             )
         reply.raise_for_status()
         self.told = upstream if event == "started" else None
+        found: dict[str, Any] = reply.json()
+        return found
 
     async def _end(self) -> None:
         told, self.told = self.told, None
@@ -151,6 +158,7 @@ def _folder(above: Path | None, run_as: RunAs | None) -> Path:
     path = Path(tempfile.mkdtemp(prefix="room-", dir=above))
     if run_as is not None:
         os.chown(path, run_as.uid, run_as.gid)
+    KernelFolder(path).dummy.mkdir(mode=0o755)
     return path
 
 

@@ -29,6 +29,7 @@ from sandbox.settings import Settings
 DISK = "disk.ext4"
 NOTEBOOKS = "notebooks"
 WORK = "work"
+LEAST_WORK_MB = 8
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,9 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="the person's folder")
     parser.add_argument("--needs", type=Path, action="append", default=[], help="a folder to be readable")
     parser.add_argument("--starter", type=Path, help="a folder of notebooks for somebody who has none")
+    parser.add_argument("--work-mb", type=int, help="size of the work folder, at most what the settings say")
     given = parser.parse_args(own)
     try:
-        line = prepared(RunAs(given.uid, given.uid), given.folder, tuple(given.needs), given.starter)
+        line = prepared(
+            RunAs(given.uid, given.uid), given.folder, tuple(given.needs), given.starter, given.work_mb
+        )
     except (SandboxError, OSError, subprocess.CalledProcessError) as error:
         print(f"The notebook server cannot start: {error}", file=sys.stderr)
         return 1
@@ -51,7 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     os.execvp((*line, *command)[0], [*line, *command])  # noqa: S606
 
 
-def prepared(run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path | None) -> list[str]:
+def prepared(
+    run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path | None, work_mb: int | None
+) -> list[str]:
     """What to put before the command of the server, after everything is prepared; sets the environment.
 
     Raises:
@@ -81,8 +87,8 @@ def prepared(run_as: RunAs, folder: Path, needs: tuple[Path, ...], starter: Path
         each.chmod(0o700)
     os.environ["SANDBOX_ROOM_FOLDER"] = str(runtime)
     disk = folder / DISK
-    if not disk.exists():
-        _format(disk, settings.room_work_mb * MIB)
+    most = settings.room_work_mb
+    _sized(disk, (most if work_mb is None else min(most, max(LEAST_WORK_MB, work_mb))) * MIB)
     mounted = _mounting(disk, (notebooks, work), starter, run_as)
     python = environment()
     readable = {folder, *needs, *(mount.source for mount in python.mounts), *_packages()}
@@ -99,21 +105,38 @@ def _packages() -> set[Path]:
     return {Path(spec.origin).parent for spec in found if spec is not None and spec.origin is not None}
 
 
+def _sized(disk: Path, size: int) -> None:
+    """Make the disk image, or let it grow; one that is larger already stays, for what is on it."""
+    if not disk.exists():
+        _format(disk, size)
+    elif disk.stat().st_size < size:
+        os.truncate(disk, size)
+        # Exit code 1 of the check: errors were put right.
+        checked = subprocess.run([_tool("e2fsck"), "-f", "-p", str(disk)], check=False, capture_output=True)  # noqa: S603
+        if checked.returncode not in (0, 1):
+            checked.check_returncode()
+        subprocess.run([_tool("resize2fs"), str(disk)], check=True, capture_output=True)  # noqa: S603
+
+
 def _format(disk: Path, size: int) -> None:
     """A new, empty disk image; sparse, so it takes what is used."""
     aside = disk.with_suffix(".new")
     with open(aside, "wb") as file:
         file.truncate(size)
     aside.chmod(0o600)
-    program = shutil.which("mkfs.ext4", path=drop.SEARCH)
+    subprocess.run([_tool("mkfs.ext4"), "-q", "-m", "0", str(aside)], check=True)  # noqa: S603
+    os.rename(aside, disk)
+
+
+def _tool(name: str) -> str:
+    program = shutil.which(name, path=drop.SEARCH)
     if program is None:
         raise SandboxError(
             ErrorCode.ROOM_UNAVAILABLE,
             "This machine cannot make a disk of fixed size.",
             "sudo apt-get install -y e2fsprogs",
         )
-    subprocess.run([program, "-q", "-m", "0", str(aside)], check=True)  # noqa: S603
-    os.rename(aside, disk)
+    return program
 
 
 def _mounting(disk: Path, folders: tuple[Path, Path], starter: Path | None, run_as: RunAs) -> str:

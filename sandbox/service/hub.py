@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
 from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Person, Role, Via
-from sandbox.service.home import Home
+from sandbox.policy.types import Compute
+from sandbox.service.home import Home, today
+
+MB_OF_GB = Decimal(10**9) / 2**20
 
 HUB_EVENTS = {
     "logged-in": EventKind.HUB_LOGGED_IN,
@@ -23,6 +30,46 @@ def recognised(home: Home, person: str, roles: frozenset[Role], via: Via) -> Act
     people = home.registry.snapshot().people
     known = None if people is None else people.content.people.get(person)
     return Actor(Person(person, "" if known is None else known.organisation, roles), via)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the grants of a person let a kernel, or their work folder, use up. None: the operator's settings.
+
+    Attributes:
+        memory_mb: memory of one kernel, in MiB.
+        cpus: processor time of one kernel, in cores.
+        processes: processes and threads of one kernel.
+        work_mb: size of the work folder, in MiB.
+
+    """
+
+    memory_mb: int | None
+    cpus: Decimal | None
+    processes: int | None
+    work_mb: int | None
+
+
+def allowed(home: Home, person: str) -> Allowed:
+    """The most that one current grant of a person says, of each; a grant that is silent leaves it open."""
+    published, day = home.registry.snapshot(), today()
+    grants = [published.grants[name].content for name in published.grants_of(person)]
+    found = [grant.compute for grant in grants if grant.window.first <= day <= grant.window.last]
+
+    def most(of: Callable[[Compute], Decimal]) -> Decimal | None:
+        said = [of(compute) for compute in found]
+        return max(said) if said and all(said) else None
+
+    def whole(of: Callable[[Compute], Decimal]) -> int | None:
+        amount = most(of)
+        return None if amount is None else max(1, int(amount))
+
+    return Allowed(
+        memory_mb=whole(lambda compute: compute.memory_gb * MB_OF_GB),
+        cpus=most(lambda compute: compute.cpus),
+        processes=whole(lambda compute: Decimal(compute.processes)),
+        work_mb=whole(lambda compute: compute.disk_gb * MB_OF_GB),
+    )
 
 
 def hub_event(home: Home, event: str, person: str) -> None:

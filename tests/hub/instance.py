@@ -67,7 +67,8 @@ def one_more(home: Home, papers: Path) -> None:
     people.write_text(PEOPLE + "  mo: {organisation: Mo Studio (OPC), roles: [opc]}\n", "utf-8")
     steward.publish(home, operator_of_this_machine(), people)
     grant = papers / "grants" / "mos.yaml"
-    grant.write_text(GRANT.format(name="mos", people="[mo]", epsilon=40), "utf-8")
+    compute = "compute: {memory_gb: 0.6, cpus: 0.75, processes: 100, disk_gb: 0.0126}\n"
+    grant.write_text(GRANT.format(name="mos", people="[mo]", epsilon=40) + compute, "utf-8")
     steward.publish(home, homes.actor(home, "wang", Via.CLI), grant)
 
 

@@ -144,6 +144,23 @@ def test_a_cell_asks_and_the_log_knows_the_way(hub: Hub) -> None:
     assert {"call.refused"} <= {entry["kind"] for entry in mine}
 
 
+def test_a_grant_says_what_a_kernel_and_its_disk_may_use_up(hub: Hub) -> None:
+    mo = hub.person("mo")
+    mo.start_server()
+    with mo.kernel() as kernel:
+        size = kernel.run("import os; s = os.statvfs('/home/room/work'); print(s.f_blocks * s.f_frsize)")
+        assert (4 << 20) < int(size) <= (12 << 20), "the settings say 24 MiB"
+        assert kernel.run("print(sorted(os.listdir('/home/room/dummy')))").startswith("['nafld.")
+        assert limit_of(person_folder(hub.folder / "state", "mo")) == (600_000_000 >> 20) << 20
+
+
+def limit_of(folder: Path) -> int:
+    """Bytes of memory of the one kernel of the person whose folder this is."""
+    files = ("memory.limit_in_bytes", "memory.max")
+    (found,) = [path for group in rooms(folder) for file in files if (path := group / file).exists()]
+    return int(found.read_text())
+
+
 def test_kernels_of_two_people_know_nothing_of_each_other(hub: Hub) -> None:
     li, sun = hub.person("li"), hub.person("sun")
     li.start_server()

@@ -53,9 +53,11 @@ def test_every_cell_runs_in_a_sealed_kernel(shipped: Served) -> None:
 
     ran = asked(story())
     assert not [each.error for each in ran if each.error]
-    listing, card, price, reason, answer, chart, frame, again, silent, by_status, left = ran
+    listing, card, tried, price, reason, answer, chart, frame, again, silent, by_status, left = ran
     assert "nafld" in listing.text
     assert "people" in card.text
+    assert "count" in tried.text
+    assert "<table" in tried.html
     assert "nothing was spent" in price.text
     assert "nafld.policy.yaml#tables.people.columns.id" in reason.text
     assert answer.text.count("±") >= 4

@@ -32,6 +32,7 @@ def kernel_like(*command: str, limits: Limits | None = None, **values: object) -
     """The spec of a kernel's room that runs `command` in place of the kernel."""
     folder = KernelFolder(Path(tempfile.mkdtemp(prefix="room-")))
     folder.path.chmod(0o755)
+    folder.dummy.mkdir()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder.socket))
     seen = environment()

@@ -60,6 +60,41 @@ def test_a_question_needs_no_configuration(served: Served) -> None:
     asked(story())
 
 
+SLOW = """
+import time
+from sandbox.client import connection, progress
+progress.SILENT_SECONDS = progress.EVERY_SECONDS = 0.1
+with progress.waiting():
+    time.sleep(1)
+print("done")
+"""
+
+
+def test_a_long_question_says_below_its_cell_how_long_it_runs(served: Served) -> None:
+    async def story() -> None:
+        async with sealed(served) as kernel:
+            said = await kernel.run(SLOW)
+            assert not said.error
+            assert said.text.endswith("done\n")
+            assert said.data[0]["text/plain"].startswith("Asking …")
+
+    asked(story())
+
+
+def test_dummy_tables_lie_in_the_home(served: Served) -> None:
+    async def story() -> None:
+        async with sealed(served) as kernel:
+            read = "import pandas; print(len(pandas.read_parquet('~/dummy/nafld.people.parquet')))"
+            assert (await kernel.run(read)).text == "100\n"
+            wrote = await kernel.run("open('/home/room/dummy/mine', 'w')")
+            assert "Read-only file system" in wrote.error
+            folder = folder_of(kernel)
+            assert folder.with_name(f"{folder.name}-dummy").is_dir()
+        assert not folder.with_name(f"{folder.name}-dummy").exists()
+
+    asked(story())
+
+
 def knock(path: str) -> None:
     """What the door lets through, and what not, whoever knocks."""
     transport = httpx.HTTPTransport(uds=path)
