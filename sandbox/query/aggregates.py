@@ -33,7 +33,7 @@ _VARIANCES: dict[type, tuple[bool, bool]] = {  # (of a sample, square root)
     exp.StddevSamp: (True, True),
     exp.StddevPop: (False, True),
 }
-_PAIRS = (exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope, exp.RegrIntercept)
+_PAIRS = (exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope, exp.RegrIntercept, exp.RegrR2, exp.RegrCount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Aggregates:
         raise self._unsupported(
             node,
             "Supported: COUNT, COUNT_IF, SUM, AVG, VAR, STDDEV, COVAR, CORR, REGR_SLOPE, REGR_INTERCEPT, "
-            "MEDIAN, QUANTILE_CONT, QUANTILE_DISC, MIN, MAX.",
+            "REGR_R2, REGR_COUNT, MEDIAN, QUANTILE_CONT, QUANTILE_DISC, MIN, MAX.",
         )
 
     def _count(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
@@ -148,6 +148,8 @@ class Aggregates:
         """Aggregates of two values, over the rows where neither is NULL."""
         y, x = self._argument(node.this, condition), self._argument(node.args["expression"], condition)
         y, x = _where(y, _known(x)), _where(x, _known(y))
+        if isinstance(node, exp.RegrCount):
+            return self._column(self.measuring.count_values(x, f"({_text(node, condition)})"))
         texts = (_text(node, condition), node.args["expression"].sql(DIALECT).replace('"', "")[:60])
         first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True, averaged=True)
         first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True, averaged=True)
@@ -164,11 +166,21 @@ class Aggregates:
         if isinstance(node, exp.CovarSamp):
             return _if_more(n, 1, _times(covariance, _over(n, _minus(n, _double(Decimal(1))))))
         variance_x = self._spread(x, texts[1], mean_x, n)
-        if isinstance(node, exp.Corr):
-            both_vary = _times(variance_x, self._spread(y, texts[0], mean_y, n))
+        if isinstance(node, exp.Corr | exp.RegrR2):
+            variance_y = self._spread(y, texts[0], mean_y, n)
+            both_vary = _times(variance_x, variance_y)
             value = exp.Div(this=covariance, expression=exp.Sqrt(this=both_vary.copy()))
             limits = _double(Decimal(-1)), _double(Decimal(1))
-            return _if_more(n, 1, _if_more(both_vary, 0, held(exp.Paren(this=value), *limits)))
+            r = held(exp.Paren(this=value), *limits)
+            if isinstance(node, exp.Corr):
+                return _if_more(n, 1, _if_more(both_vary, 0, r))
+            # A constant y is explained whole, a constant x explains nothing (ISO 9075-2, 10.9).
+            square = exp.Pow(this=r, expression=exp.Literal.number(2))
+            explained = exp.Case(
+                ifs=[exp.If(this=exp.GT(this=both_vary, expression=exp.Literal.number(0)), true=square)],
+                default=_double(Decimal(1)),
+            )
+            return _if_more(n, 1, _if_more(variance_x, 0, explained))
         slope = _over(covariance, variance_x)
         if isinstance(node, exp.RegrSlope):
             return _if_more(n, 1, slope)

@@ -174,7 +174,13 @@ class Lowering:
                 return self.like_facts(a, type(node)(this=a.sql.copy()), Kind.TEXT)
             case exp.Length():
                 a = self.text(node.this)
-                return self.like_facts(a, cast(exp.Length(this=a.sql.copy()), "BIGINT"), Kind.INTEGER)
+                counted = cast(exp.Length(this=a.sql.copy()), "BIGINT")
+                length = self.like_facts(a, counted, Kind.INTEGER, low=Decimal(0))
+                if a.keys is None:
+                    return length
+                # The code list says how long its texts are; a text of no list may be longer, and is held.
+                most = max((len(str(key)) for key in a.keys), default=0)
+                return replace(length, high=Decimal(most), bounded=False)
             case exp.RegexpLike() | exp.SimilarTo():
                 return expression_pattern(self, node)
             case exp.SplitPart():

@@ -32,6 +32,7 @@ from sandbox.query.places import (
     unclosed,
 )
 from sandbox.query.sets import in_from
+from sandbox.query.spellings import respelled
 from sandbox.query.tokens import check_tokens
 from sandbox.query.vocabulary import ALLOWED, TIME_UNITS, instead_of, needed, spoken_name, strange_part
 from sandbox.query.windows import wrong_window
@@ -113,7 +114,7 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
             instead_of(tree) if query else "Write SELECT … FROM … (WITH is allowed before it).",
             place=place_of(tree, sql) if query else place_at(sql, first.start, first.end),
         )
-    written_out(tree)
+    respelled(written_out(tree))
     check_size(tree)
     for node in tree.walk():
         node.comments = None

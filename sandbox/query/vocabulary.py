@@ -48,8 +48,8 @@ AGGREGATES: frozenset[type] = frozenset(
     {
         exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Variance, exp.VariancePop, exp.Stddev,
         exp.StddevSamp, exp.StddevPop, exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope,
-        exp.RegrIntercept, exp.Median, exp.PercentileCont, exp.PercentileDisc, exp.Quantile,
-        exp.ApproxQuantile,
+        exp.RegrIntercept, exp.RegrR2, exp.RegrCount, exp.Median, exp.PercentileCont, exp.PercentileDisc,
+        exp.Quantile, exp.ApproxQuantile,
     }
 )  # fmt: skip
 
@@ -160,6 +160,7 @@ _HINTS: dict[type, str] = {
     exp.Min: _INSTEAD["QUANTILE"],
     exp.Max: _INSTEAD["QUANTILE"],
     exp.Any: _INSTEAD["SUBQUERY"],
+    exp.WidthBucket: "Write WIDTH_BUCKET(x, 20, 100, 8): constants, the lower first, and 1 to 200 buckets.",
 }
 
 
@@ -253,7 +254,9 @@ def needed(node: exp.Func) -> tuple[str, ...]:
         return ()
     if isinstance(node, exp.NthValue):
         return ("this", "offset")
-    if isinstance(node, exp.RegrSlope | exp.RegrIntercept | exp.PercentileCont | exp.PercentileDisc):
+    if isinstance(node, exp.RegrSlope | exp.RegrIntercept | exp.RegrR2 | exp.RegrCount):
+        return ("this", "expression")
+    if isinstance(node, exp.PercentileCont | exp.PercentileDisc):
         return ("this", "expression")
     if isinstance(node, exp.Quantile | exp.ApproxQuantile):
         return ("this", "quantile")

@@ -18,6 +18,7 @@ PEOPLE_KEYS = [
     "FLOOR(age / 10) * 10",
     "age // 7 + 1",
     "CEIL(weight / 25)",
+    "WIDTH_BUCKET(age, 10, 90, 4)",
 ]
 VISIT_KEYS = [
     "kind",
@@ -27,6 +28,7 @@ VISIT_KEYS = [
     "date_trunc('year', seen)",
     "FLOOR(cost / 0.5) * 0.5",
     "days // 7",
+    "WIDTH_BUCKET(cost, -2.5, 12, 3)",
     "level",
 ]
 # Keys of two tables at once: the same for all rows of a unit only if both sides are.
@@ -41,7 +43,7 @@ PEOPLE_NUMBERS = [
 # Values of few cells, whose quantiles are exact in value; MIN and MAX without noise are the outermost.
 PEOPLE_QUANTILES = ["age", "age - 7", "CAST(member AS INT)"]
 VISIT_QUANTILES = ["days", "days // 3", "LEAST(GREATEST(level, -3), 3)"]
-VISIT_NUMBERS = ["days", "cost", "LEAST(GREATEST(level, -3), 3)"]
+VISIT_NUMBERS = ["days", "cost", "LENGTH(kind)", "LEAST(GREATEST(level, -3), 3)"]
 PEOPLE_TESTS = [
     "age > 30",
     "score <= 1.5",

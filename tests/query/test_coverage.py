@@ -53,6 +53,8 @@ COMPUTED = [
     "CORR(age, weight)",
     "REGR_SLOPE(weight, age)",
     "REGR_INTERCEPT(weight, age)",
+    "REGR_R2(weight, age)",
+    "REGR_COUNT(weight, age)",
     "SUM(age) / COUNT(*)",
 ]
 

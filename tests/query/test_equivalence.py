@@ -59,7 +59,7 @@ def test_a_question_gives_what_plain_duckdb_gives(sql: str, seed: int, units: in
 SPREAD = (
     "STDDEV(age)", "STDDEV_POP(score)", "VAR_POP(weight)", "VAR_SAMP(age)", "CORR(age, score)",
     "COVAR_POP(weight, age)", "COVAR_SAMP(score, age)", "REGR_SLOPE(weight, age)",
-    "REGR_INTERCEPT(age, score)",
+    "REGR_INTERCEPT(age, score)", "REGR_R2(age, score)", "REGR_COUNT(weight, age)",
     "STDDEV(score * 2 - age)", "CORR(age, weight) FILTER (WHERE member)",
 )  # fmt: skip
 

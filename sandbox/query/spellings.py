@@ -1,0 +1,78 @@
+"""Functions that are another spelling of what is supported: written out where a question is read.
+
+WIDTH_BUCKET(x, low, high, n) is PostgreSQL's and the standard's (ISO 9075-2, 6.30): n buckets of one width
+over [low, high), numbered from 1; 0 lies below them and n + 1 above. APPROX_COUNT_DISTINCT(x) is
+COUNT(DISTINCT x).
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from fractions import Fraction
+
+from sqlglot import exp
+
+MOST_BUCKETS = 200
+DECIMALS = 12  # no stored number has more: between two of them a border may be rounded up
+
+
+def respelled(tree: exp.Expr) -> exp.Expr:
+    """`tree`, changed in place; what has another form is left for the vocabulary to refuse."""
+    for buckets in list(tree.find_all(exp.WidthBucket)):
+        bands = _bands(buckets)
+        if bands is not None:
+            buckets.replace(bands)
+    for distinct in list(tree.find_all(exp.ApproxDistinct)):
+        if distinct.args.get("accuracy") is None and isinstance(distinct.this, exp.Expr):
+            distinct.replace(exp.Count(this=exp.Distinct(expressions=[distinct.this.copy()])))
+    return tree
+
+
+def _bands(node: exp.WidthBucket) -> exp.Expr | None:
+    """The buckets as a CASE; NULL lies in none."""
+    low, high = (_constant(node.args.get(name)) for name in ("min_value", "max_value"))
+    count = _constant(node.args.get("num_buckets"))
+    if node.args.get("this") is None or low is None or high is None or count is None or not low < high:
+        return None
+    if count != int(count) or not 1 <= count <= MOST_BUCKETS:
+        return None
+    borders = [_border(low + (high - low) * i / count) for i in range(int(count) + 1)]
+    ifs = [
+        exp.If(this=exp.LT(this=_operand(node), expression=_literal(border)), true=_literal(Decimal(bucket)))
+        for bucket, border in enumerate(borders)
+    ]
+    above = exp.GTE(this=_operand(node), expression=_literal(borders[-1]))
+    return exp.Paren(this=exp.Case(ifs=[*ifs, exp.If(this=above, true=_literal(Decimal(len(borders))))]))
+
+
+def _operand(node: exp.WidthBucket) -> exp.Expr:
+    return exp.Paren(this=node.this.copy())
+
+
+def _border(at: Fraction) -> Decimal:
+    step = Decimal(10) ** -DECIMALS
+    exact = Decimal(at.numerator) / Decimal(at.denominator)
+    rounded = exact.quantize(step, ROUND_CEILING)
+    return rounded if Fraction(rounded) >= at else rounded + step
+
+
+def _constant(node: exp.Expr | None) -> Fraction | None:
+    plain = node.unnest() if node is not None else None
+    sign = 1
+    if isinstance(plain, exp.Neg):
+        plain, sign = plain.this.unnest(), -1
+    if not isinstance(plain, exp.Literal) or plain.is_string:
+        return None
+    try:
+        value = Decimal(str(plain.this))
+    except InvalidOperation:
+        return None
+    if not value.is_finite() or abs(value) > 10**12 or value != round(value, DECIMALS):
+        return None
+    return sign * Fraction(value)
+
+
+def _literal(value: Decimal) -> exp.Expr:
+    text = f"{abs(value):f}"
+    literal = exp.Literal.number(text.rstrip("0").rstrip(".") if "." in text else text)
+    return exp.Neg(this=literal) if value < 0 else literal
