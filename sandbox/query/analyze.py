@@ -275,8 +275,9 @@ class _Walk:
         wanted = frozenset(known[n] for n in names if n in known)
         self.tables.add(key)
         if policy.protection == "open":
-            if not wanted:
-                wanted = frozenset([n for n, c in policy.columns.items() if c.use > Use.HIDDEN][:1])
+            if not wanted and known:
+                # It stands for the rows alone: one that every engine can open, if there is one.
+                wanted = frozenset({min(known.values(), key=lambda n: policy.columns[n].grade != "open")})
             name = f"open_{len(self.open_tables)}"
             stored, typed = open_table(dataset, table, policy, wanted)
             self.open_tables.append(OpenTable(name, stored, typed))

@@ -45,6 +45,11 @@ def ask(home: Home, sql: str) -> object:
 def test_what_it_can_open_it_answers(narrow: Home) -> None:
     assert ask(narrow, "SELECT SUM(area) AS a FROM districts") == {"a": [42]}
     assert ask(narrow, "SELECT COUNT(area) AS n FROM districts") == {"n": [2]}
+    # No column is asked for: any that the engine can open will do, also where the first is none of them.
+    assert ask(narrow, "SELECT COUNT(*) AS n FROM districts") == {"n": [2]}
+    both = "SELECT COUNT(*) AS n, SUM(area) AS a FROM districts WHERE area > 20"
+    assert ask(narrow, both) == {"n": [1], "a": [30]}
+    assert ask(narrow, "SELECT 1 AS one FROM districts") == {"one": [1, 1]}
 
 
 @pytest.mark.parametrize(
