@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
-import pyarrow as pa
-from pyarrow import fs
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from connectors.database import is_loopback
 from connectors.file_options import file_options
 from connectors.file_source import FilesSource, parts_of
 from connectors.opening import unreadable
 from connectors.options import Options, wrong
-from connectors.places import with_suffix
 from connectors.secret import Secret
+from connectors.stored_object import StoredObject, follow_no_redirect, object_at, spoken
 from sandbox.ingest.source import Option, Source
 
-_BUFFER = 8 << 20
 _ATTEMPTS = 5
 _MAGIC = re.compile(r"[*?]")
 
@@ -47,40 +45,7 @@ class S3Connector:
         return FilesSource(path.rstrip("/").rpartition("/")[2], location, parts_of(places, read))
 
 
-class StoredObject:
-    """One object of a bucket."""
-
-    def __init__(self, store: fs.FileSystem, info: fs.FileInfo) -> None:
-        self._store = store
-        self.origin = None
-        self.path: str = info.path
-        self.name: str = info.base_name
-        self.size: int | None = info.size
-        self.length: int | None = info.size
-
-    def stream(self) -> BinaryIO:
-        """Its bytes from the start: by ranges, each tried again when it breaks off."""
-        return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", self._open()), _BUFFER))
-
-    def random(self) -> BinaryIO:
-        """Its bytes with random access."""
-        return cast("BinaryIO", self._open())
-
-    def sibling(self, suffix: str) -> StoredObject | None:
-        """The object beside it with another ending."""
-        for path in (with_suffix(self.path, suffix), with_suffix(self.path, suffix.upper())):
-            with _spoken(self.path):
-                info = self._store.get_file_info(path)
-            if info.is_file:
-                return StoredObject(self._store, info)
-        return None
-
-    def _open(self) -> pa.NativeFile:
-        with _spoken(self.path):
-            return self._store.open_input_file(self.path)
-
-
-def _store(options: Options) -> fs.FileSystem:
+def _store(options: Options) -> Any:
     endpoint = options.text("endpoint")
     keys = {name: options.secret(name) for name in ("access_key", "secret_key", "session_token")}
     anonymous = options.flag("anonymous", False)
@@ -98,66 +63,58 @@ def _store(options: Options) -> fs.FileSystem:
         raise wrong("The option endpoint is no URL of a server.", "As in: https://minio.example:9000")
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         raise wrong("Plain HTTP is for this machine only.", "Use an endpoint with https://.")
-    # pyarrow's stubs lag behind its arguments.
-    make: Any = fs.S3FileSystem
-    made: fs.FileSystem = make(
-        **{name: secret.reveal() for name, secret in keys.items() if isinstance(secret, Secret)},
-        anonymous=anonymous,
-        region=region,
-        scheme=url.scheme,
-        endpoint_override=url.netloc or None,
-        tls_ca_file_path=ca or None,
-        connect_timeout=10,
-        request_timeout=30,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
-    )
-    return made
-
-
-def _found(store: fs.FileSystem, path: str) -> list[StoredObject]:
-    magic = _MAGIC.search(path)
-    base = path[: magic.start()].rpartition("/")[0] if magic else path.rstrip("/")
-    with _spoken(path):
-        alone = None if magic else store.get_file_info(base)
-        if alone is not None and alone.is_file:
-            return [StoredObject(store, alone)]
-        listed = store.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
-    pattern = _pattern(path) if magic else None
-    found = sorted(
-        (
-            info
-            for info in listed
-            if info.is_file and _is_data(info, base) and (not pattern or pattern.fullmatch(info.path))
+    known = {name: secret.reveal() for name, secret in keys.items() if isinstance(secret, Secret)}
+    store = boto3.client(
+        "s3",
+        aws_access_key_id=known.get("access_key"),
+        aws_secret_access_key=known.get("secret_key"),
+        aws_session_token=known.get("session_token"),
+        region_name=region,
+        endpoint_url=endpoint.rstrip("/") or None,
+        verify=ca or True,
+        config=Config(
+            signature_version=UNSIGNED if anonymous else "s3v4",
+            # No proxy of the environment, and a store of one's own has one name for all buckets.
+            proxies={},
+            s3={"addressing_style": "path" if endpoint else "auto"},
+            connect_timeout=10,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         ),
-        key=lambda info: info.path,
     )
+    follow_no_redirect(store)
+    return store
+
+
+def _found(store: Any, path: str) -> list[StoredObject]:
+    magic = _MAGIC.search(path)
+    bucket, _, key = path.partition("/")
+    if not magic and (alone := object_at(store, bucket, key)) is not None:
+        return [alone]
+    base = key[: _MAGIC.search(key).start()].rpartition("/")[0] if magic else key.rstrip("/")  # type: ignore[union-attr]
+    pattern = _pattern(key) if magic else None
+    found = []
+    with spoken(path):
+        pages = store.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{base}/" if base else ""
+        )
+        for page in pages:
+            found += [
+                StoredObject(store, bucket, one["Key"], one["Size"], one["ETag"])
+                for one in page.get("Contents", ())
+                if _is_data(one, base) and (not pattern or pattern.fullmatch(one["Key"]))
+            ]
     if not found:
         raise unreadable(f"Nothing in the store matches s3://{path}.", "Check bucket, prefix and pattern.")
-    return [StoredObject(store, info) for info in found]
+    return sorted(found, key=lambda one: one.path)
 
 
-def _is_data(info: fs.FileInfo, base: str) -> bool:
-    inner = info.path[len(base) :].split("/")
-    return bool(info.size) and not any(part.startswith((".", "_")) for part in inner)
+def _is_data(listed: Any, base: str) -> bool:
+    inner = listed["Key"][len(base) :].split("/")
+    return bool(listed["Size"]) and not any(part.startswith((".", "_")) for part in inner)
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*/?|\*|\?)", path)
+def _pattern(key: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*/?|\*|\?)", key)
     said = {"**": ".*", "**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(said.get(part, re.escape(part)) for part in parts))
-
-
-@contextmanager
-def _spoken(path: str) -> Iterator[None]:
-    """The store's own errors could repeat what was sent to it."""
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        text = str(error)
-        if "ACCESS_DENIED" in text or "INVALID_ACCESS_KEY" in text or "SIGNATURE" in text:
-            raise unreadable(
-                f"The store refused to show s3://{path}.", "Check the keys and their rights."
-            ) from None
-        raise unreadable(
-            f"s3://{path} could not be read.", "Check endpoint, region, certificate (ca) and bucket."
-        ) from None

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import io
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -102,3 +107,116 @@ def test_certificates(tmp_path):
         where = {"endpoint": f"https://localhost:{bucket.port}", **KEYS}
         assert Read(open_source("s3://bucket/a.csv", where | {"ca": ca})).rows == [{"a": "1"}]
         refusal(UNREADABLE, lambda: open_source("s3://bucket/a.csv", where).columns())
+
+
+@dataclass
+class Faulty:
+    """A store of one object that misbehaves, and what it was asked."""
+
+    port: int = 0
+    body: bytes = b"a\n1\n2\n"
+    tag: str = '"v1"'
+    redirect: tuple[int, str] | None = None
+    cuts: int = 0
+    too_much: bool = False
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def opened(self) -> Source:
+        return open_source("s3://bucket/a.csv", {"endpoint": f"http://127.0.0.1:{self.port}", **KEYS})
+
+
+@contextmanager
+def faulty() -> Iterator[Faulty]:
+    store = Faulty()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_HEAD(self) -> None:
+            self.answer(b"")
+
+        def do_GET(self) -> None:
+            first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+            self.answer(store.body[first : last + 1])
+
+        def answer(self, body: bytes) -> None:
+            store.asked.append((self.command, self.path))
+            if store.redirect is not None:
+                status, place = store.redirect
+                return self.head(status, 0, Location=place)
+            wanted = self.headers.get("If-Match", store.tag)
+            if wanted != store.tag:
+                return self.head(412, 0)
+            if not body:
+                return self.head(200, len(store.body), ETag=store.tag)
+            body *= 1000 if store.too_much else 1
+            self.head(206, len(body), ETag=store.tag)
+            if store.cuts:
+                store.cuts -= 1
+                body = body[:1]
+                self.close_connection = True
+            self.wfile.write(body)
+
+        def head(self, status: int, length: int, **headers: str) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(length), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    store.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_never_followed(status):
+    """To whatever address: the target is a second store on this machine, which would gladly answer."""
+    with faulty() as target, faulty() as store:
+        store.redirect = status, f"http://127.0.0.1:{target.port}/bucket/a.csv"
+        error = refusal(UNREADABLE, lambda: store.opened().columns())
+        assert status == 303 or "redirects are not followed" in error.message  # it means nothing in S3
+        assert target.asked == []
+        # It begins to redirect once the object was found.
+        store.redirect = None
+        source = store.opened()
+        store.redirect = status, f"http://127.0.0.1:{target.port}/bucket/a.csv"
+        refusal(UNREADABLE, source.columns)
+        assert target.asked == []
+
+
+def test_a_range_that_breaks_off_is_asked_for_again_with_a_cap():
+    with faulty() as store:
+        store.cuts = 3
+        assert [row["a"] for row in Read(store.opened()).rows] == ["1", "2"]
+        assert not store.cuts
+        store.cuts = 50
+        assert "breaks off" in refusal(UNREADABLE, lambda: Read(store.opened())).message
+        assert store.cuts == 45
+
+
+def test_a_store_that_sends_too_much_or_changes_is_refused():
+    with faulty() as store:
+        store.too_much = True
+        refusal(UNREADABLE, lambda: store.opened().columns())
+        store.too_much = False
+        source = store.opened()
+        store.tag, store.body = '"v2"', b"b\n3\n4\n"
+        assert "changed" in refusal(UNREADABLE, source.columns).message
+
+
+def test_the_environment_names_no_proxy(s3, opened, monkeypatch):
+    put(s3, "proxy/a.csv", b"a\n1\n")
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert Read(opened("s3://bucket/proxy/a.csv")).rows == [{"a": "1"}]
