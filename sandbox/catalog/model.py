@@ -58,6 +58,7 @@ class TableVersion:
         licence: as the policy said when this was loaded.
         mode: `replace`: these are the rows of the source; `append`: they follow the rows of `base`.
         base: the version that was current when this one was loaded, of which an append holds the rows.
+        quarantine: the records that its load set aside; None in versions that older releases made.
 
     """
 
@@ -76,6 +77,12 @@ class TableVersion:
     licence: str = ""
     mode: Literal["replace", "append"] = "replace"
     base: int | None = None
+    quarantine: StoredFile | None = None
+
+    @property
+    def all_files(self) -> tuple[StoredFile, ...]:
+        """Its files, with what was set aside."""
+        return self.files if self.quarantine is None else (*self.files, self.quarantine)
 
     @property
     def id(self) -> str:

@@ -59,7 +59,7 @@ def check_against_log(store: Store, catalog: Catalog) -> None:
         logged = said.get((dataset, table), _Said())
         states = catalog.states(dataset, table)
         files = {
-            state.version.version: frozenset((file.path, file.digest) for file in state.version.files)
+            state.version.version: frozenset((file.path, file.digest) for file in state.version.all_files)
             for state in states
         }
         current = next((state.version.version for state in states if state.current), None)

@@ -23,6 +23,8 @@ from sandbox.catalog.model import HeldVersion, SourceColumn, StoredColumn, Store
 from sandbox.catalog.watermark import Watermark, keep_watermark, watermark_of
 from sandbox.errors import ErrorCode, SandboxError
 
+_NUMBERED = ("dataset", "table", "version")
+
 versions = sa.Table(
     "catalog_version",
     metadata,
@@ -64,6 +66,17 @@ dropped = sa.Table(
 )
 
 
+quarantines = sa.Table(
+    "catalog_quarantine",
+    metadata,
+    sa.Column("dataset", sa.String(63), primary_key=True),
+    sa.Column("table", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("file", sa.JSON, nullable=False),
+)
+"""What the load of a version set aside, as a file."""
+
+
 class Catalog:
     """The catalog of one home. Threads may share it."""
 
@@ -95,6 +108,9 @@ class Catalog:
                     "The table is whole, with that load's rows. Load again if this one should replace it.",
                 )
             connection.execute(versions.insert().values(_row(version)))
+            if version.quarantine is not None:
+                numbered = {"dataset": version.dataset, "table": version.table, "version": version.version}
+                connection.execute(quarantines.insert().values(**numbered, file=asdict(version.quarantine)))
             if watermark is not None:
                 keep_watermark(self._store, transaction, version, watermark)
             connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
@@ -208,7 +224,8 @@ class Catalog:
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
         query = (
-            sa.select(versions)
+            sa.select(versions, quarantines.c.file.label("quarantine"))
+            .outerjoin(quarantines, sa.and_(*(quarantines.c[n] == versions.c[n] for n in _NUMBERED)))
             .where(*where)
             .order_by(versions.c.dataset, versions.c.table, versions.c.version)
         )
@@ -260,7 +277,9 @@ def _dropped_numbers(connection: sa.Connection, dataset: str, table: str) -> set
 
 
 def _row(version: TableVersion) -> Mapping[str, Any]:
-    return {**asdict(version), "loaded_at": version.loaded_at.isoformat()}
+    row = {**asdict(version), "loaded_at": version.loaded_at.isoformat()}
+    del row["quarantine"]
+    return row
 
 
 def _version(row: Mapping[Any, Any]) -> TableVersion:
@@ -270,6 +289,7 @@ def _version(row: Mapping[Any, Any]) -> TableVersion:
             "columns": tuple(StoredColumn(**column) for column in row["columns"]),
             "files": tuple(StoredFile(**file) for file in row["files"]),
             "loaded_at": datetime.fromisoformat(row["loaded_at"]),
+            "quarantine": None if row["quarantine"] is None else StoredFile(**row["quarantine"]),
             "source_columns": tuple(SourceColumn(**column) for column in row["source_columns"]),
         }
     )

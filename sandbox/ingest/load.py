@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -144,7 +145,8 @@ def load_table(
             changed = check_drift(before, found, limits.accept_drift)
             if not increment:
                 check_not_twice(catalog.history(policy.dataset, table), version)
-            quarantine.keep(home, keyring, policy.dataset, folder)
+            kept_aside = quarantine.keep(home, keyring, policy.dataset, folder)
+            version = replace(version, quarantine=kept_aside)
             watermark = reached(catalog, source, base)
             catalog.commit(version, _event(actor, version), watermark)
         except SandboxError:
@@ -247,7 +249,7 @@ def _event(actor: Actor, version: TableVersion) -> Event:
             "dataset": version.dataset,
             "table": version.table,
             "version": version.version,
-            "files": [{"path": file.path, "sha256": file.digest} for file in version.files],
+            "files": [{"path": file.path, "sha256": file.digest} for file in version.all_files],
             "policy": version.policy_digest,
             "mode": version.mode,
             "base": version.base,

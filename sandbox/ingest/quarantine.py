@@ -1,6 +1,8 @@
 """Records that did not become rows: kept encrypted beside the version whose load set them aside.
 
-They lie in the version's folder, so that key rotation, sweeping and restoring treat them as its data.
+They lie in the version's folder, so that key rotation, sweeping and restoring treat them as its data, with a
+digest in the catalog like any file of it. Every load writes such a file, also an empty one: the log names it,
+and must not tell whether anything was set aside.
 They are raw data: who reads them is logged by the service (`dataset.quarantine-read`).
 """
 
@@ -15,11 +17,11 @@ from typing import Self
 
 import pyarrow as pa
 
-from sandbox.catalog.model import TableVersion
+from sandbox.catalog.model import StoredFile, TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.ingest.source import BadRecord
 from sandbox.ingest.spill import Spill
-from sandbox.vault.encrypted_file import FileWriter, open_parquet
+from sandbox.vault.encrypted_file import FileWriter, open_parquet, open_verified
 from sandbox.vault.keyring import GRADES, Keyring
 from sandbox.vault.layout import physical_schema, stored_columns
 
@@ -104,15 +106,13 @@ class Quarantine:
             for (column, reason), count in self._reasons.counts.most_common()
         )
 
-    def keep(self, home: Path, keyring: Keyring, dataset: str, folder: Path) -> None:
-        """Write them into a version's folder, if there are any.
+    def keep(self, home: Path, keyring: Keyring, dataset: str, folder: Path) -> StoredFile:
+        """Write them into a version's folder.
 
         Raises:
             SandboxError: STORAGE_FULL, STORAGE_UNWRITABLE.
 
         """
-        if not self.count:
-            return
         file = FileWriter(
             home,
             folder / FILE,
@@ -130,7 +130,7 @@ class Quarantine:
                     held.clear()
             if held:
                 file.write(pa.Table.from_batches(held))
-            file.finish()
+            return file.finish()
         except BaseException:
             file.abandon()
             raise
@@ -143,18 +143,24 @@ def read_quarantine(home: Path, keyring: Keyring, version: TableVersion) -> Iter
         SandboxError: STORAGE_CORRUPT, KEYS_ROTATED.
 
     """
-    path = (home / version.files[0].path).with_name(FILE)
     if not version.quarantined:
         return
+    stored = version.quarantine
+    path = (home / version.files[0].path).with_name(FILE)
     try:
-        with path.open("rb", buffering=0) as file:
+        with path.open("rb", buffering=0) if stored is None else open_verified(home, stored) as file:
             parquet = open_parquet(file, path, keyring, version.dataset, GRADES)
             for batch in parquet.iter_batches(columns=SCHEMA.names):
                 for row in batch.to_pylist():
                     yield BadRecord(**row)
-    except (OSError, pa.ArrowException):
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, SandboxError) and error.code is ErrorCode.KEYS_ROTATED:
+            raise
+        # Whatever else the cipher, the keys or the reader say: it is not the file that was committed.
         raise SandboxError(
             ErrorCode.STORAGE_CORRUPT,
-            f"The quarantine of {version.id} is missing or damaged.",
-            "Restore it from a backup, or load the table again.",
+            f"The quarantine of {version.id} or its key material is missing, damaged, or another file.",
+            "Restore both from a backup, or load the table again.",
         ) from None

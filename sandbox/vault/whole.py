@@ -18,7 +18,7 @@ def check_whole(home: Path, version: TableVersion) -> None:
         SandboxError: STORAGE_CORRUPT, naming the first file that is missing or not what was committed.
 
     """
-    for stored in version.files:
+    for stored in version.all_files:
         open_verified(home, stored).close()
         if not material_path(home / stored.path).is_file():
             raise storage_corrupt(stored)

@@ -86,7 +86,7 @@ def test_the_event_counts_nothing(it, put):
         "dataset": "d",
         "table": "t",
         "version": 1,
-        "files": [{"path": file.path, "sha256": file.digest} for file in report.version.files],
+        "files": [{"path": file.path, "sha256": file.digest} for file in report.version.all_files],
         "policy": DIGEST,
         "mode": "replace",
         "base": None,
