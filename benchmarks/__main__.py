@@ -7,7 +7,7 @@ import time
 
 import rich
 
-from benchmarks import accuracy, groups, load, memory, question, tpch
+from benchmarks import accuracy, groups, load, memory, question, rooms, tpch
 from benchmarks.report import RESULTS, Report, machine, save
 from benchmarks.scale import WHOLE
 
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "load": load.run,
     "groups": groups.run,
     "memory": memory.run,
+    "rooms": rooms.run,
 }
 
 

@@ -17,6 +17,10 @@ class Scale:
         questions: that are asked one after the other for a latency.
         answers: whose error is averaged.
         groups: of one answer that is given noise at once.
+        kernels: sealed ones that start at once.
+        bombs: kinds of them that go off in a kernel.
+        cells: of a kernel, timed beside a bomb and without it.
+        logins: at a hub, up to the first cell; none: no hub is started.
 
     """
 
@@ -27,7 +31,35 @@ class Scale:
     questions: int
     answers: int
     groups: int
+    kernels: int
+    bombs: int
+    cells: int
+    logins: int
 
 
-WHOLE = Scale(tpch=1, rounds=7, loads=3, csv_mb=(250, 1000), questions=200, answers=1000, groups=1_000_000)
-TINY = Scale(tpch=0.001, rounds=1, loads=1, csv_mb=(1, 2), questions=2, answers=2, groups=1000)
+WHOLE = Scale(
+    tpch=1,
+    rounds=7,
+    loads=3,
+    csv_mb=(250, 1000),
+    questions=200,
+    answers=1000,
+    groups=1_000_000,
+    kernels=20,
+    bombs=5,
+    cells=15,
+    logins=5,
+)
+TINY = Scale(
+    tpch=0.001,
+    rounds=1,
+    loads=1,
+    csv_mb=(1, 2),
+    questions=2,
+    answers=2,
+    groups=1000,
+    kernels=2,
+    bombs=1,
+    cells=2,
+    logins=0,
+)

@@ -126,6 +126,9 @@ class _Pass(RequestHandler):
             self._places.present -= 1
 
     async def _pass(self, path: str, query: str) -> None:
+        if self._client.is_closed:
+            self._refuse(503, "service-busy", "The kernel of this room has ended.", "Start it again.")
+            return
         headers = {name: self.request.headers[name] for name in ASKED if name in self.request.headers}
         try:
             reply = await self._client.request(
