@@ -69,6 +69,7 @@ report.configure(c, api)
 
 c.JupyterHub.spawner_class = RoomSpawner
 c.RoomSpawner.people = str(state / "people")
+c.RoomSpawner.first_uid = int(os.environ.get("SANDBOX_HUB_FIRST_UID", "270000"))
 c.RoomSpawner.api = api
 c.RoomSpawner.default_url = "/lab/tree/start-here.ipynb"
 c.RoomSpawner.server_token_scopes = roles.server_scopes()

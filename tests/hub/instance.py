@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from hub_config.passwords import Passwords
@@ -26,7 +27,9 @@ from tests.ports import free_port
 
 STARTING_SECONDS = 180.0
 PASSWORD = "correct horse battery {}"
-GROUP = "sandbox-hub-tests"
+# Every hub of every worker has users of its own, and control groups of its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FIRST_UIDS = count(270_000 + 10_000 * WORKER, 100)
 OTHERS = {"mo": ["opc"], "sun": ["opc", "auditor"], "chen": ["operator"], "nemo": []}
 
 
@@ -38,6 +41,7 @@ class Hub:
     folder: Path
     process: subprocess.Popen[str]
     once: Mapping[str, str]
+    group: str
     _people: dict[str, Person] = field(default_factory=dict)
 
     def person(self, name: str) -> Person:
@@ -91,11 +95,14 @@ def running(folder: Path, **also: str) -> Iterator[Hub]:
     (folder / "passphrase").write_text(PASSPHRASE, "utf-8")
     (folder / "state").mkdir()
     listen = also.get("SANDBOX_HUB_LISTEN") or f"127.0.0.1:{free_port()}"
+    first = next(FIRST_UIDS)
+    group = f"sandbox-hub-tests-{first}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
         "SANDBOX_HUB_STATE": str(folder / "state"),
         "SANDBOX_HUB_LISTEN": listen,
-        "SANDBOX_ROOM_CGROUP": GROUP,
+        "SANDBOX_HUB_FIRST_UID": str(first),
+        "SANDBOX_ROOM_CGROUP": group,
         "SANDBOX_ROOM_MEMORY_MB": "768",
         "SANDBOX_ROOM_WORK_MB": "24",
         "SANDBOX_ENGINE_THREADS": "1",
@@ -112,7 +119,7 @@ def running(folder: Path, **also: str) -> Iterator[Hub]:
     with open(folder / "output", "w", encoding="utf-8") as output:
         process = subprocess.Popen(program, env=environment, stdout=output, stderr=output, text=True)
     scheme = "https" if "SANDBOX_HUB_CERTIFICATE" in also else "http"
-    hub = Hub(f"{scheme}://{listen}", folder, process, {})
+    hub = Hub(f"{scheme}://{listen}", folder, process, {}, group)
     try:
         last = time.monotonic() + STARTING_SECONDS
         while "The data sandbox is at" not in hub.output:

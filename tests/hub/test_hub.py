@@ -14,7 +14,7 @@ from hub_config.passwords import FAILURES, SHORTEST, Passwords
 from sandbox.rooms import cgroup
 from tests.api.instance import COUNT
 from tests.hub.browser import Person
-from tests.hub.instance import GROUP, PASSWORD, Hub, person_folder
+from tests.hub.instance import PASSWORD, Hub, person_folder
 
 ASK = {"sql": COUNT, "grant": "plenty", "epsilon": "0.5"}
 
@@ -151,13 +151,13 @@ def test_a_grant_says_what_a_kernel_and_its_disk_may_use_up(hub: Hub) -> None:
         size = kernel.run("import os; s = os.statvfs('/home/room/work'); print(s.f_blocks * s.f_frsize)")
         assert (4 << 20) < int(size) <= (12 << 20), "the settings say 24 MiB"
         assert kernel.run("print(sorted(os.listdir('/home/room/dummy')))").startswith("['nafld.")
-        assert limit_of(person_folder(hub.folder / "state", "mo")) == (600_000_000 >> 20) << 20
+        assert limit_of(hub, person_folder(hub.folder / "state", "mo")) == (600_000_000 >> 20) << 20
 
 
-def limit_of(folder: Path) -> int:
+def limit_of(hub: Hub, folder: Path) -> int:
     """Bytes of memory of the one kernel of the person whose folder this is."""
     files = ("memory.limit_in_bytes", "memory.max")
-    (found,) = [path for group in rooms(folder) for file in files if (path := group / file).exists()]
+    (found,) = [path for group in rooms(hub, folder) for file in files if (path := group / file).exists()]
     return int(found.read_text())
 
 
@@ -218,25 +218,25 @@ def test_what_ended_leaves_nothing(hub: Hub) -> None:
     with sun.kernel() as kernel:
         assert kernel.run("print(1)") == "1\n"
         assert list((folder / "run").glob("room-*"))
-        assert rooms(folder)
+        assert rooms(hub, folder)
     assert not list((folder / "run").glob("room-*"))
-    assert not rooms(folder)
+    assert not rooms(hub, folder)
     kernel = sun.open_kernel()
     kernel.run("import subprocess; subprocess.Popen(['sleep', '900'])")
     assert sun.hub("DELETE", "/users/sun/server").status_code in (202, 204)
     last = time.monotonic() + 60
-    while (rooms(folder) or processes(owner(hub, "sun"))) and time.monotonic() < last:
-        cgroup.sweep(f"{GROUP}/{folder.name}")
+    while (rooms(hub, folder) or processes(owner(hub, "sun"))) and time.monotonic() < last:
+        cgroup.sweep(f"{hub.group}/{folder.name}")
         time.sleep(0.2)
     assert not processes(owner(hub, "sun"))
-    assert not rooms(folder)
+    assert not rooms(hub, folder)
     assert str(folder) not in Path("/proc/mounts").read_text("utf-8")
 
 
-def rooms(folder: Path) -> list[Path]:
+def rooms(hub: Hub, folder: Path) -> list[Path]:
     """Control groups of kernels of the person whose folder this is."""
     points = set(cgroup.hierarchies().values())
-    return [group for point in points for group in (point / GROUP / folder.name).glob("kernel-*")]
+    return [group for point in points for group in (point / hub.group / folder.name).glob("kernel-*")]
 
 
 def processes(uid: int) -> list[int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from sandbox.rooms import cgroup
 from sandbox.rooms.bubblewrap import Bubblewrap
 
-PARENT = "sandbox-tests"
+# One for each worker: what one leaves and looks for, another does not meet.
+PARENT = f"sandbox-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 @pytest.fixture(scope="session")

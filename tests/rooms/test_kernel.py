@@ -211,14 +211,15 @@ def test_an_interrupt_reaches_the_kernel(served: Served) -> None:
 
 
 def test_a_server_that_knows_no_api_starts_no_kernel(served: Served) -> None:
-    async def story() -> None:
-        async with sealed(served, SANDBOX_URL="") as kernel:
+    async def story(folder: str) -> None:
+        async with sealed(served, SANDBOX_URL="", SANDBOX_ROOM_FOLDER=folder) as kernel:
             raise AssertionError(kernel)
 
-    with pytest.raises(Exception, match="does not know the sandbox's API"):
-        asked(story())
-    assert not groups()
-    assert not [path for path in Path(tempfile.gettempdir()).glob("room-*") if any(path.glob("zmq-*"))]
+    with tempfile.TemporaryDirectory(prefix="own-") as folder:
+        with pytest.raises(Exception, match="does not know the sandbox's API"):
+            asked(story(folder))
+        assert not groups()
+        assert not list(Path(folder).iterdir())
 
 
 def test_without_a_wall_there_is_no_kernel_at_all(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
