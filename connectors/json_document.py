@@ -18,6 +18,7 @@ import ijson
 
 from connectors.decoding import Utf8Stream
 from connectors.file_options import FileOptions
+from connectors.nesting import Shallow
 from connectors.object_rows import RowsOfObjects, keys
 from connectors.opening import FileBytes, unreadable
 from connectors.places import Place
@@ -112,10 +113,10 @@ class JsonDocument:
     def _items(self) -> Iterator[tuple[Iterator[Any], Utf8Stream, FileBytes]]:
         file = FileBytes(self._place, self._options.expansion)
         with file, Utf8Stream(file, self._place.name, self._options) as text:
-            reader = io.BufferedReader(text, 1 << 20)
+            reader = io.BufferedReader(Shallow(text, self._place.name), 1 << 20)
             yield self._parsed(reader), text, file
 
-    def _parsed(self, stream: io.BufferedReader[Utf8Stream]) -> Iterator[Any]:
+    def _parsed(self, stream: io.BufferedReader[Shallow]) -> Iterator[Any]:
         prefix = f"{self.array()}.item" if self.array() else "item"
         try:
             yield from ijson.items(stream, prefix, map_type=Once, buf_size=1 << 16)

@@ -32,6 +32,9 @@ from connectors.options import wrong
 from connectors.places import Place
 from sandbox.ingest.source import BadRecord, RawBatch
 
+MOST_BYTES = 256 << 20
+"""Of a workbook's file."""
+
 _BATCH = 8192
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6}):([A-Z]{1,3})([1-9][0-9]{0,6})?", re.ASCII)
 
@@ -124,9 +127,13 @@ class WorkbookFile:
 
     @contextmanager
     def _opened(self) -> Iterator[_Sheet]:
+        if (self._place.length or 0) > MOST_BYTES:
+            raise self._too_many_bytes()
         with self._place.random() as file:
             self._check_expansion(file)
-            content = file.read()
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise self._too_many_bytes()
         command = [sys.executable, "-I", "-m", "connectors.sheet_process", self._options.sheet]
         with Popen(  # noqa: S603  # our own program; the sheet's name is data to it
             command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={"LC_ALL": "C.UTF-8"}
@@ -184,6 +191,12 @@ class WorkbookFile:
         return unreadable(
             f"{self._place.name} needs more memory than a workbook may have.",
             "A stray cell far from the others makes a sheet large: remove it, or save the sheet as CSV.",
+        )
+
+    def _too_many_bytes(self) -> Exception:
+        return unreadable(
+            f"{self._place.name} is larger than {MOST_BYTES >> 20} MiB, and a workbook is held in memory.",
+            "Save the sheet as CSV.",
         )
 
     def _skipped(self) -> int:
