@@ -7,35 +7,22 @@ its end.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 
-from connectors.decoding import Utf8Stream
 from connectors.file_options import FileOptions
 from connectors.header import column_names, without_footer
-from connectors.opening import FileBytes, unreadable
+from connectors.opening import unreadable
 from connectors.options import wrong
 from connectors.places import Place
-from connectors.wrong_text import without_wrong_text
+from connectors.text_lines import Lines, lines_of
 from sandbox.ingest.source import RAW_CHARACTERS, BadRecord, RawBatch
 
-_BATCH = 8192
-_BATCH_BYTES = 4 << 20
 _WIDE_UNITS = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32"})
-
-
-def _block(lines: Iterator[bytes]) -> Iterator[bytes]:
-    size = 0
-    for line in islice(lines, _BATCH):
-        yield line
-        size += len(line)
-        if size >= _BATCH_BYTES:
-            return
 
 
 class FixedWidthFile:
@@ -59,8 +46,8 @@ class FixedWidthFile:
             SandboxError: SOURCE_UNREADABLE.
 
         """
-        with self._lines() as (lines, _text, _file):
-            header = [next(lines, b"") for _ in range(self._before())][self._options.skip_lines :]
+        with self._lines() as lines:
+            header = [next(lines.rest, b"") for _ in range(self._before())][self._options.skip_lines :]
         if any(not line.strip() for line in header):
             raise unreadable(f"{self._place.name} is empty.", "Check that the right file was named.")
         cut = [self._cut(line) or [] for line in header]
@@ -77,11 +64,10 @@ class FixedWidthFile:
 
     def _batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
         places = [self.columns().index(name) for name in columns]
-        with self._lines() as (lines, text, file):
-            number = sum(1 for _ in islice(lines, self._before()))
-            while block := list(_block(lines)):
-                batch = self._batch(block, number, places, columns, file.consumed)
-                yield without_wrong_text(batch) if text.marked or text.nul else batch
+        with self._lines() as lines:
+            number = sum(1 for _ in islice(lines.rest, self._before()))
+            for block in lines.blocks():
+                yield lines.sound(self._batch(block, number, places, columns, lines.bytes_done))
                 number += len(block)
 
     def _batch(
@@ -134,18 +120,5 @@ class FixedWidthFile:
     def _before(self) -> int:
         return self._options.skip_lines + self._options.header_lines
 
-    @contextmanager
-    def _lines(self) -> Iterator[tuple[Iterator[bytes], Utf8Stream, FileBytes]]:
-        file = FileBytes(self._place, self._options.expansion)
-        with file, Utf8Stream(file, self._place.name, self._options) as text:
-            reader = io.BufferedReader(text, 1 << 20)
-            yield iter(lambda: self._line(reader), b""), text, file
-
-    def _line(self, reader: io.BufferedReader[Utf8Stream]) -> bytes:
-        line = reader.readline(self._options.longest_record + 1)
-        if len(line) > self._options.longest_record:
-            raise unreadable(
-                f"{self._place.name} has a line longer than {self._options.longest_record} bytes.",
-                "Check that the file is one of fixed width; raise the option longest_record if it is right.",
-            )
-        return line
+    def _lines(self) -> AbstractContextManager[Lines]:
+        return lines_of(self._place, self._options, "Check that the file is one of fixed width")

@@ -6,24 +6,20 @@ key twice, or whose wanted key holds a list or an object, is a `BadRecord`. Reco
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
 
-from connectors.decoding import Utf8Stream
 from connectors.file_options import FileOptions
 from connectors.object_rows import NotARow, RowsOfObjects, keys
-from connectors.opening import FileBytes, unreadable
+from connectors.opening import unreadable
 from connectors.places import Place
-from connectors.wrong_text import without_wrong_text
+from connectors.text_lines import Lines, lines_of
 from sandbox.ingest.source import RawBatch
 
 _HEAD_LINES = 10_000
-_BATCH_LINES = 16_384
-_BATCH_BYTES = 4 << 20
 
 
 class NdjsonFile:
@@ -41,8 +37,8 @@ class NdjsonFile:
 
         """
         names: dict[str, None] = {}
-        with self._lines() as (lines, _text, _file):
-            for line in islice(lines, _HEAD_LINES):
+        with self._lines() as lines:
+            for line in islice(lines.rest, _HEAD_LINES):
                 try:
                     names.update(dict.fromkeys(keys(_object(line))))
                 except NotARow:
@@ -60,28 +56,14 @@ class NdjsonFile:
             SandboxError: SOURCE_UNREADABLE.
 
         """
-        with self._lines() as (lines, text, file):
+        with self._lines() as lines:
             number = 0
-            while block := list(_block(lines)):
-                batch = self._batch(block, number, columns, file.consumed)
-                yield without_wrong_text(batch) if text.marked or text.nul else batch
+            for block in lines.blocks():
+                yield lines.sound(self._batch(block, number, columns, lines.bytes_done))
                 number += len(block)
 
-    @contextmanager
-    def _lines(self) -> Iterator[tuple[Iterator[bytes], Utf8Stream, FileBytes]]:
-        file = FileBytes(self._place, self._options.expansion)
-        with file, Utf8Stream(file, self._place.name, self._options) as text:
-            reader = io.BufferedReader(text, 1 << 20)
-            yield iter(lambda: self._line(reader), b""), text, file
-
-    def _line(self, reader: io.BufferedReader[Utf8Stream]) -> bytes:
-        line = reader.readline(self._options.longest_record + 1)
-        if len(line) > self._options.longest_record:
-            raise unreadable(
-                f"{self._place.name} has a line longer than {self._options.longest_record} bytes.",
-                "NDJSON has one object on each line; raise the option longest_record if it is right.",
-            )
-        return line
+    def _lines(self) -> AbstractContextManager[Lines]:
+        return lines_of(self._place, self._options, "NDJSON has one object on each line")
 
     def _batch(self, block: list[bytes], before: int, columns: Sequence[str], bytes_done: int) -> RawBatch:
         rows = RowsOfObjects(self._place.name, columns, self._options.nulls)
@@ -97,15 +79,6 @@ class NdjsonFile:
 
 def _raw(line: bytes) -> str:
     return line.decode("utf-8").rstrip("\r\n")
-
-
-def _block(lines: Iterator[bytes]) -> Iterator[bytes]:
-    size = 0
-    for line in islice(lines, _BATCH_LINES):
-        yield line
-        size += len(line)
-        if size >= _BATCH_BYTES:
-            return
 
 
 def _object(line: bytes) -> dict[str, object]:

@@ -34,13 +34,10 @@ def rotate(
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Make a new master key and wrap every key anew; no data is rewritten."""
-    from sandbox.service import home as homes  # noqa: PLC0415
     from sandbox.service import operator  # noqa: PLC0415
 
-    fresh: str | None = None
-    if new_passphrase_file is not None:
-        fresh = homes.passphrase_in(session.settings(home, passphrase_file), new_passphrase_file)
-    elif new_passphrase:
+    fresh = _in_file(home, passphrase_file, new_passphrase_file)
+    if fresh is None and new_passphrase:
         fresh = session.prompt("New passphrase", new=True)()
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
@@ -79,12 +76,9 @@ def rewrap(
     passphrase_file: session.PassphraseFileOption = None,
 ) -> None:
     """Let another provider seal the keyring, and wrap every key anew; no data is rewritten."""
-    from sandbox.service import home as homes  # noqa: PLC0415
     from sandbox.service import operator  # noqa: PLC0415
 
-    fresh: str | None = None
-    if new_passphrase_file is not None:
-        fresh = homes.passphrase_in(session.settings(home, passphrase_file), new_passphrase_file)
+    fresh = _in_file(home, passphrase_file, new_passphrase_file)
     with session.opened(home, passphrase_file) as instance:
         who = session.actor(instance, person)
         ask = session.prompt("New passphrase", new=True)
@@ -92,6 +86,13 @@ def rewrap(
             report = operator.rewrap_keys(instance, who, to, fresh, ask)
     terminal.say(f"Master key {report.before} is retired; {report.after} holds, sealed by {to}.")
     terminal.say(f"From now on: SANDBOX_KEY_PROVIDER={to}")
+
+
+def _in_file(home: Path, passphrase_file: Path | None, new: Path | None) -> str | None:
+    """The new passphrase that a file holds; None when none is named."""
+    from sandbox.service import home as homes  # noqa: PLC0415
+
+    return None if new is None else homes.passphrase_in(session.settings(home, passphrase_file), new)
 
 
 @tokens.command("create")
