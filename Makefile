@@ -68,6 +68,7 @@ format: setup ## put the code into the house style
 	@$(BIN)/ruff format .
 
 bench: setup ## measure speed and memory (see benchmarks/)
+	@.ci/programs
 	@mkdir -p "$$TMPDIR"
 	@$(BIN)/python -m benchmarks
 
