@@ -4,6 +4,8 @@ Rules
 - Every controller of `NEEDED` limits, or the machine cannot seal a room.
 - A group stands below the group named by SANDBOX_ROOM_CGROUP (which root handed to an unprivileged
   server), or below `sandbox` at the top where the process may make it.
+- All rooms together weigh as much as one process for each core, so that on a busy machine a room that
+  uses what it may leaves its neighbours theirs, and the service keeps its share beside them.
 - Ending a group kills until nobody is left, then removes it.
 """
 
@@ -102,6 +104,7 @@ def make(name: str, limits: Limits, parent: str) -> Groups:
             if _is_unified(point):
                 _delegate(point, parent)
             (point / parent / name).mkdir(parents=True, exist_ok=True)
+        weigh(parent)
         for controller in NEEDED:
             folder = points[controller] / parent / name
             for file, value in _values(controller, limits, unified=_is_unified(points[controller])):
@@ -128,6 +131,19 @@ def hand_over(parent: str, uid: int, gid: int) -> None:
         for name in ("cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "tasks"):
             with suppress(FileNotFoundError):
                 os.chown(folder / name, uid, gid)
+
+
+def weigh(parent: str) -> None:
+    """Let what is below `parent` weigh as much as one process for each core. Whoever may not leaves it."""
+    point = hierarchies().get("cpu")
+    if point is None:
+        return
+    cores = len(os.sched_getaffinity(0))
+    file, value = (
+        ("cpu.weight", min(10_000, 100 * cores)) if _is_unified(point) else ("cpu.shares", 1024 * cores)
+    )
+    with suppress(OSError):
+        _write(point / parent / file, str(value))
 
 
 def sweep(parent: str) -> int:

@@ -77,6 +77,7 @@ def prepared(
         return []
     group = f"{settings.room_cgroup}/{run_as.uid}"
     cgroup.hand_over(group, run_as.uid, run_as.gid)
+    cgroup.weigh(settings.room_cgroup)
     cgroup.sweep(group)
     os.environ.update(SANDBOX_ROOM_CGROUP=group, SANDBOX_ROOM_WORK=str(work))
     runtime = folder / "run"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -137,6 +138,16 @@ def test_version_two_is_limited_by_its_own_files(tmp_path: Path, monkeypatch: py
         "pids.max": "7",
         "cpu.max": "50000 100000",
     }
+
+
+def test_all_rooms_together_weigh_as_much_as_the_cores(backend: Bubblewrap) -> None:
+    with kernel_like("-c", SLEEP) as spec, running(backend, spec, "here"):
+        folder = cgroup.hierarchies()["cpu"] / PARENT
+        found = {name: folder / name for name in ("cpu.shares", "cpu.weight") if (folder / name).exists()}
+        cores = len(os.sched_getaffinity(0))
+        expected = {"cpu.shares": 1024 * cores, "cpu.weight": min(10_000, 100 * cores)}
+        assert found
+        assert all(int(path.read_text()) == expected[name] for name, path in found.items())
 
 
 def test_a_closed_room_leaves_no_process_and_no_group(backend: Bubblewrap) -> None:
