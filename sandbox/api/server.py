@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import os
 import signal
@@ -26,6 +27,7 @@ from sandbox.service.home import Home
 from sandbox.settings import Settings
 
 CONNECTIONS = 500
+NEW_OBJECTS = 50_000  # between two looks at the youngest
 
 
 def run(settings: Settings, home: Home) -> None:
@@ -38,6 +40,7 @@ def run(settings: Settings, home: Home) -> None:
     """
     host, port = address(settings)
     server = uvicorn.Server(configuration(settings, home, host, port))
+    _spare_the_collector()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -50,6 +53,17 @@ def run(settings: Settings, home: Home) -> None:
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _spare_the_collector() -> None:
+    """Take what the process has loaded out of garbage collection, and collect less often.
+
+    Reading a question makes some ten thousand small objects at once, and each time Python would look
+    through all that the libraries hold as well: two fifths of the time of a question of many parts.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS, 20, 20)
 
 
 def configuration(settings: Settings, home: Home, host: str, port: int) -> uvicorn.Config:

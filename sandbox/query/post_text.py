@@ -5,7 +5,7 @@ The half-widths that it reads are parameters: they follow from the price, not fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -13,6 +13,7 @@ from sqlglot import exp
 from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
+from sandbox.query.shared_parts import shared
 from sandbox.query.typed import cast
 from sandbox.query.vocabulary import sources_of
 
@@ -35,8 +36,8 @@ class PostSelect:
     grows: bool
 
 
-def post_select(post: exp.Select) -> PostSelect:
-    """The SELECT with its half-widths turned into parameters."""
+def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
+    """The SELECT with its half-widths turned into parameters; `numbers` are the columns with noise."""
     tree = post.copy()
     names: dict[tuple[str, str], str] = {}
     for node in list(tree.find_all(exp.Column)):
@@ -45,7 +46,7 @@ def post_select(post: exp.Select) -> PostSelect:
             name = names.setdefault(width, f"w{len(names)}")
             node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
     grows = tree.find(exp.Join) is not None
-    text = tree.sql(DIALECT, copy=False)
+    text = shared(tree, numbers).sql(DIALECT)
     meaning = nameless(_numbered(tree)).sql(DIALECT, copy=False)
     return PostSelect(text, meaning, {n: width for width, n in names.items()}, grows)
 

@@ -76,7 +76,8 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
-    post = post_select(analyzed.post)
+    numbers = {m.name for b in analyzed.boundaries for m in b.measures}
+    post = post_select(analyzed.post, numbers)
     parts.append(post.meaning)
     return Rewritten(analyzed, exact, post, hashlib.sha256("\x00".join(parts).encode()).hexdigest())
 
