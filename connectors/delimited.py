@@ -22,7 +22,7 @@ import pyarrow.csv as arrow_csv
 
 from connectors.decoding import Utf8Stream
 from connectors.file_options import FileOptions, format_of
-from connectors.header import column_names, without_footer
+from connectors.header import column_names, places_of, without_footer
 from connectors.opening import FileBytes, unreadable
 from connectors.places import Place
 from connectors.wrong_text import without_wrong_text
@@ -92,6 +92,7 @@ class DelimitedFile:
 
     def _batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
         names = self.columns()
+        places_of(self._place.name, names, columns)
         with self._open() as opened:
             lines_before = self._skip(opened) + self._header(opened)[1]
             ragged = _Ragged(self._place.name, lines_before)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from connectors.file_options import FileOptions
-from connectors.header import column_names, without_footer
+from connectors.header import column_names, places_of, without_footer
 from connectors.opening import unreadable
 from connectors.options import wrong
 from connectors.places import Place
@@ -63,7 +63,7 @@ class FixedWidthFile:
         yield from without_footer(self._batches(columns), self._options.footer_lines)
 
     def _batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
-        places = [self.columns().index(name) for name in columns]
+        places = places_of(self._place.name, self.columns(), columns)
         with self._lines() as lines:
             number = sum(1 for _ in islice(lines.rest, self._before()))
             for block in lines.blocks():

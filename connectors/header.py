@@ -72,6 +72,20 @@ def _joined(lines: Sequence[Sequence[str]]) -> list[str]:
     return [" ".join(dict.fromkeys(filter(None, cells))) for cells in zip(*rows, strict=True)]
 
 
+def places_of(file: str, names: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Where the wanted columns are among the names that a file has now.
+
+    Raises:
+        SandboxError: SOURCE_UNREADABLE when one is not there any more.
+
+    """
+    if missing := [name for name in columns if name not in names]:
+        raise unreadable(
+            f"{file} changed while it was read: it lacks {', '.join(missing)} now.", "Load it again."
+        )
+    return [names.index(name) for name in columns]
+
+
 def without_footer(batches: Iterable[RawBatch], lines: int) -> Iterator[RawBatch]:
     """The batches of one part without its last `lines` records, good or bad."""
     if not lines:

@@ -51,7 +51,7 @@ class ParquetFile:
                     yield RawBatch(
                         rows.select(list(columns)), records, self._place.name, size * done // total
                     )
-            except (pa.ArrowException, OSError):
+            except (pa.ArrowException, OSError, KeyError):
                 raise self._damaged() from None
 
     def _open(self) -> pq.ParquetFile:

@@ -26,7 +26,7 @@ import pyarrow as pa
 import python_calamine  # noqa: F401  # said to be missing before a process is started
 
 from connectors.file_options import FileOptions
-from connectors.header import column_names, without_footer
+from connectors.header import column_names, places_of, without_footer
 from connectors.opening import ALWAYS_ALLOWED, expands, unreadable
 from connectors.options import wrong
 from connectors.places import Place
@@ -107,7 +107,7 @@ class WorkbookFile:
         size = self._place.size or 0
         with self._opened() as sheet:
             head = self._head(sheet)
-            places = [head.start + head.names.index(name) for name in columns]
+            places = [head.start + at for at in places_of(self._place.name, head.names, columns)]
             end = head.start + len(head.names)
             while block := list(islice(head.rows, _BATCH)):
                 bad = tuple(

@@ -11,13 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import shapely
 import xlsxwriter
 
 from sandbox.errors import ErrorCode
 from sandbox.ingest.connect import open_source
-from tests.connectors.file_subjects import ods, shapes
+from tests.connectors.file_subjects import ods, parquet, shapes
 from tests.connectors.subject import Published
 from tests.ingest.conftest import Read, refusal
 
@@ -269,3 +271,28 @@ def test_folders_as_partitions(tmp_path):
     assert [tuple(row.values()) for row in got.rows] == [("沪", "2019", "2019"), ("沪", "2020", "2020")]
     only = Read(open_source(str(tmp_path / "**/*.csv"), {"partitions": True}), ["年"])
     assert [row["年"] for row in only.rows] == ["2019", "2020"]
+
+
+def test_a_file_that_changes_its_columns_before_it_is_read(put):
+    """Between the header, by which a load is accepted, and the rows."""
+    out = io.BytesIO()
+    pq.write_table(pa.table({"b": ["2"]}), out)
+    later = {
+        "a.csv": (b"a\n1\n", b"b\n2\n", {}),
+        "a.txt": (b"a \n1 \n", b"b \n2 \n", {"format": "fixed", "widths": ["2"]}),
+        "a.xlsx": (cell("a"), cell("b"), {}),
+        "a.parquet": (parquet(Published(("a",), (("1",),))), out.getvalue(), {}),
+    }
+    for name, (before, after, options) in later.items():
+        source = open_source(put(name, before), options)
+        assert source.columns() == ("a",)
+        put(name, after)
+        refusal(UNREADABLE, lambda source=source: list(source.batches(["a"])))
+
+
+def cell(text: str) -> bytes:
+    out = io.BytesIO()
+    made = xlsxwriter.Workbook(out, {"in_memory": True})
+    made.add_worksheet("s").write_column(0, 0, [text, "1"])
+    made.close()
+    return out.getvalue()

@@ -25,6 +25,8 @@ class Site:
         redirects: places by path.
         failures: statuses with headers that come before anything else, by path.
         cuts: after how many bytes the connection is cut, once each, by path.
+        everywhere: statuses with headers that come before anything else, whatever is asked for.
+        endless: whether every body has no end.
         ranges: whether `Range` is understood, and an ETag given.
 
     """
@@ -36,6 +38,8 @@ class Site:
     redirects: dict[str, str] = field(default_factory=dict)
     failures: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
     cuts: dict[str, list[int]] = field(default_factory=dict)
+    everywhere: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    endless: bool = False
     ranges: bool = True
     compressed: bool = False
     changing: bool = False
@@ -55,7 +59,12 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             site.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-            if failures := site.failures.get(url.path):
+            if site.everywhere:
+                status, headers = site.everywhere.pop(0)
+                self._answer(status, headers, b"")
+            elif site.endless:
+                self._endless()
+            elif failures := site.failures.get(url.path):
                 status, headers = failures.pop(0)
                 self._answer(status, headers, b"")
             elif url.path in site.redirects:
