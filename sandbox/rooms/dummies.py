@@ -37,6 +37,7 @@ async def fill(folder: Path, upstream: Upstream) -> None:
             reply = await line.get("/v1/datasets")
             listed = reply.raise_for_status().json()["datasets"]
             names = [(each["dataset"], table["name"]) for each in listed for table in each["tables"]]
+            names = [name for name in names if "/" not in "".join(name)]  # a policy names tables, not folders
             await asyncio.gather(*(one(*name) for name in names[:MOST_TABLES]))
 
 
