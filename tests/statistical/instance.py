@@ -57,7 +57,6 @@ CELLULAR = """
       id: {type: integer, use: join_only, nullable: false}
       cell: {type: integer, use: open, between: [0, 999], nullable: false}
       x: {type: integer, use: open, between: [0, 100], nullable: false}
-      y: {type: integer, use: open, between: [0, 100], nullable: false}
   often:
     unit: {name: person, column: id, when_null: drop}
     bounds: {rows_per_unit: 6, groups_per_unit: 2, rows_per_group: 3}
@@ -83,7 +82,7 @@ def cellular(folder: Path, *, with_target: bool, delta: str = "1e-6", of_questio
     """The instance of many cells."""
     once = ("id", "cell", "x", "y", "d", "side", "tag"), _once(with_target)
     often = ("id", "cell", "x", "tag"), _often(with_target)
-    spread = ("id", "cell", "x", "y"), _spread(with_target)
+    spread = ("id", "cell", "x"), _spread(with_target)
     return make(folder, CELLULAR, {"once": once, "spread": spread, "often": often}, delta, of_question)
 
 
@@ -134,12 +133,13 @@ def _once(with_target: bool) -> Rows:
 
 
 def _spread(with_target: bool) -> Rows:
-    """Twelve units in each cell, half at either end of both bounds, so that moments stay what they are under
-    noise; the target at the upper ends."""
+    """Sixty units in each cell, around the middle, so that their moments stay what they are under noise; the
+    target at the upper end."""
     for cell in range(CELLS):
-        for i in range(12 + with_target):
-            end = 100 if i % 2 or i == 12 else 0
-            yield (13 * cell + i, cell, end, end)
+        for i in range(60):
+            yield (61 * cell + i, cell, 75 if i % 2 else 25)
+        if with_target:
+            yield (61 * cell + 60, cell, 100)
 
 
 def _often(with_target: bool) -> Rows:

@@ -66,26 +66,20 @@ def mean_and_count(row: Row, shares: Sequence[Share]) -> float | None:
     return ratio(row["n"], 2, 3, shares[1].scale) + ratio(moved, 0, 50, shares[0].scale)
 
 
-MOMENTS = {"n": 12, "x": 0, "y": 0, "xx": 12 * 2500, "yy": 12 * 2500, "xy": 12 * 2500}
-MEASURES = {
-    "sum(spread.x - 50)": "x",
-    "sum(spread.y - 50)": "y",
-    "sum((spread.x)(spread.y))": "xy",
-    "sum((spread.y)^2)": "yy",
-    "sum((spread.x)^2)": "xx",
-}
+MOMENTS = {"n": (60, 61), "x": (0, 50), "xx": (60 * 625, 60 * 625 + 2500)}  # without the target, and with it
 
 
 def moments(row: Row, shares: Sequence[Share]) -> float:
-    """Means, variances and a covariance with their count give all noisy sums back: six numbers."""
-    seen: dict[str, float] = {"n": row["n"]}
-    if row["mx"] is not None:
-        a, b = row["mx"] - 50, row["my"] - 50
-        moments = {"x": a, "y": b, "xx": row["vx"] + a * a, "yy": row["vy"] + b * b, "xy": row["c"] + a * b}
-        seen |= {k: v * row["n"] for k, v in moments.items()}
-    moved = {"n": 1, "x": 50, "y": 50, "xx": 2500, "yy": 2500, "xy": 2500}
-    scales = {MEASURES.get(share.measure, "n"): share.scale for share in shares}
-    return sum(ratio(v, MOMENTS[k], MOMENTS[k] + moved[k], scales[k]) for k, v in seen.items())
+    """A mean and a variance give the noisy sums back, with their count."""
+    n, squares, total = sorted(
+        shares, key=lambda share: (share.measure != "units", "^2" not in share.measure)
+    )
+    told = ratio(row["n"], *MOMENTS["n"], n.scale)
+    if row["m"] is None or row["v"] is None:
+        return told
+    mean = row["m"] - 50
+    told += ratio(mean * row["n"], *MOMENTS["x"], total.scale)
+    return told + ratio((row["v"] + mean * mean) * row["n"], *MOMENTS["xx"], squares.scale)
 
 
 PARTS = "SELECT cell, side, GROUPING(side) AS whole, COUNT(*) AS a FROM once WHERE {mine} GROUP BY "
@@ -115,8 +109,8 @@ AUDITS = {
         times=8,
     ),
     "moments": Audit(
-        "SELECT cell, COUNT(*) AS n, AVG(x) AS mx, AVG(y) AS my, VAR_POP(x) AS vx, VAR_POP(y) AS vy,"
-        " COVAR_POP(x, y) AS c FROM spread WHERE {mine} GROUP BY cell ORDER BY cell",
+        "SELECT cell, COUNT(*) AS n, AVG(x) AS m, VAR_POP(x) AS v FROM spread WHERE {mine} GROUP BY cell"
+        " ORDER BY cell",
         moments,
         times=8,
     ),
