@@ -16,7 +16,7 @@ from scipy import stats
 from sandbox.service import home as homes
 from sandbox.service import opc
 from tests.query.instance import li, make, open_instance
-from tests.statistical import FALSE_ALARM
+from tests.statistical import unlikely
 
 pytestmark = pytest.mark.long
 ROUNDS = 150
@@ -40,7 +40,8 @@ def test_a_t_test_cannot_tell_neighbours_apart_by_time(
         opened.append(open_instance(folder))
     try:
         for n in range(ROUNDS + 5):
-            for home, times in zip(opened, taken, strict=True):
+            # Taking turns in going first: who goes second finds the question's plan made.
+            for home, times in list(zip(opened, taken, strict=True))[:: 1 if n % 2 else -1]:
                 began = time.process_time()
                 opc.ask(home, li(home), QUESTIONS[what].format(n=n), "g", Decimal("0.05"))
                 times.append(time.process_time() - began)
@@ -48,4 +49,4 @@ def test_a_t_test_cannot_tell_neighbours_apart_by_time(
         for home in opened:
             homes.close(home)
     warm = [times[5:] for times in taken]
-    assert stats.ttest_ind(*warm, equal_var=False).pvalue > FALSE_ALARM
+    assert not unlikely(float(stats.ttest_ind(*warm, equal_var=False).pvalue))
