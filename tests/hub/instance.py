@@ -24,12 +24,12 @@ from sandbox.service.home import Home
 from tests.api.instance import GRANT, PASSPHRASE, PEOPLE, load_people, make
 from tests.hub.browser import Person
 from tests.ports import free_port
+from tests.rooms.conftest import remove
 
 STARTING_SECONDS = 180.0
 PASSWORD = "correct horse battery {}"
-# Every hub of every worker has users of its own, and control groups of its own.
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-FIRST_UIDS = count(270_000 + 10_000 * WORKER, 100)
+# Every hub has users and control groups of its own, also beside another run on the same machine.
+FIRST_UIDS = count(1_000_000 + 100 * os.getpid(), 20)
 OTHERS = {"mo": ["opc"], "sun": ["opc", "auditor"], "chen": ["operator"], "nemo": []}
 
 
@@ -135,6 +135,7 @@ def running(folder: Path, **also: str) -> Iterator[Hub]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(90)
+        remove(group)
     host, _, port = listen.rpartition(":")
     with socket.socket() as line:
         assert line.connect_ex((host, int(port))) != 0, "the proxy was left behind"

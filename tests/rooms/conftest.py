@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -8,12 +9,27 @@ import pytest
 from sandbox.rooms import cgroup
 from sandbox.rooms.bubblewrap import Bubblewrap
 
-# One for each worker: what one leaves and looks for, another does not meet.
-PARENT = f"sandbox-tests-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+# Of this process alone: another worker, or another run on the same machine, neither finds nor ends its rooms.
+PARENT = f"sandbox-tests-{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
-def backend() -> Iterator[Bubblewrap]:
+def backend() -> Bubblewrap:
     """The wall of this machine. Where no room can be sealed these tests fail; they are not skipped."""
-    yield Bubblewrap(PARENT)
-    cgroup.sweep(PARENT)
+    return Bubblewrap(PARENT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    remove(PARENT)
+
+
+def remove(parent: str) -> None:
+    """Remove empty control groups: a parent's, and itself."""
+    for point in set(cgroup.hierarchies().values()):
+        for folder in sorted((point / parent).rglob("*/"), key=lambda path: -len(path.parts)):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        with contextlib.suppress(OSError):
+            (point / parent).rmdir()
