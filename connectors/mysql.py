@@ -144,7 +144,7 @@ class _Snapshot:
         with self._connection.cursor(SSCursor) as cursor:
             cursor.execute(statement)
             for block in _blocks(cursor):
-                yield text_rows([[_text(cell) for cell in row] for row in block], columns)
+                yield text_rows(block, columns, _text)
 
     def _constant(self, after: str) -> str:
         # A text beside an exact number would make both of them inexact ones.

@@ -25,7 +25,7 @@ from connectors.secret import Secret
 from connectors.statement import StatementSource, text_rows
 from sandbox.ingest.source import Option, Source
 
-_BATCH_ROWS = 8192
+_BATCH_ROWS = 2048
 _MARK = "\0"
 _VALUES: Mapping[type, Callable[[str], Any]] = {
     int: int,
@@ -116,7 +116,7 @@ class _Snapshot:
         statement = self._asked.sql(listed, self._quote, lambda _: _MARK)
         with self._connection.execute(_exactly(statement), after) as found:
             while block := found.fetchmany(_BATCH_ROWS):
-                yield text_rows([[_text(cell) for cell in row] for row in block], columns)
+                yield text_rows(block, columns, _text)
 
     def _like_the_key(self, after: str) -> Any:
         """`after` as a value of the key's own type: databases compare a text with a number in many ways."""

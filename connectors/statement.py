@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -89,11 +89,13 @@ class StatementSource(ABC):
             self.watermark = str(known[-1].cast(pa.string()))
 
 
-def text_rows(block: Sequence[Sequence[Any]], names: Sequence[str]) -> pa.RecordBatch:
-    """Rows of texts as a batch of text columns."""
-    return pa.RecordBatch.from_arrays(
-        [pa.array(column, pa.string()) for column in zip(*block, strict=True)], names=list(names)
-    )
+def text_rows(
+    block: Sequence[Sequence[Any]], names: Sequence[str], text: Callable[[Any], str | None]
+) -> pa.RecordBatch:
+    """Rows as a batch of text columns, column by column, so that one of them is in memory twice."""
+    columns = range(len(names))
+    cells = (pa.array([text(row[place]) for row in block], pa.string()) for place in columns)
+    return pa.RecordBatch.from_arrays(list(cells), names=list(names))
 
 
 def _each_once(names: Sequence[str]) -> tuple[str, ...]:

@@ -209,6 +209,24 @@ def test_another_encoding_declared_as_gb18030_is_asked_about(put, text, real):
         assert open_source(path, certain).columns(), "a person may answer for it"
 
 
+MAINLAND = (
+    "编号,公司名称,注册地址\r\n1,深圳国华网安科技股份有限公司,广东省深圳市南山区\r\n"
+    "2,平安银行股份有限公司,深圳市罗湖区\r\n"
+)
+WRITTEN_IN = {"gb18030": MAINLAND, "big5": TAIWANESE, "cp932": JAPANESE}
+
+
+@pytest.mark.parametrize("declared", WRITTEN_IN)
+@pytest.mark.parametrize("real", WRITTEN_IN)
+def test_none_of_the_three_is_taken_for_another(put, real, declared):
+    path = put("a.csv", WRITTEN_IN[real], real)
+    if declared == real:
+        assert open_source(path, {"encoding": declared}).columns()
+        return
+    error = refusal(UNREADABLE, lambda: list(open_source(path, {"encoding": declared}).batches()))
+    assert {"big5": "cp950"}.get(real, real) in error.message
+
+
 @pytest.mark.parametrize("declared", ["latin-1", "cp1252", "cp932", "big5"])
 def test_gbk_declared_as_something_else_is_asked_about(put, declared):
     text = (
