@@ -58,6 +58,8 @@ class TableVersion:
         licence: as the policy said when this was loaded.
         mode: `replace`: these are the rows of the source; `append`: they follow the rows of `base`.
         base: the version that was current when this one was loaded, of which an append holds the rows.
+        unique: keys of which no two rows share one: declared in the policy then, and checked by the load;
+            none in versions that older releases made.
         quarantine: the records that its load set aside; None in versions that older releases made.
 
     """
@@ -77,6 +79,7 @@ class TableVersion:
     licence: str = ""
     mode: Literal["replace", "append"] = "replace"
     base: int | None = None
+    unique: tuple[tuple[str, ...], ...] = ()
     quarantine: StoredFile | None = None
 
     @property

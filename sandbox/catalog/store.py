@@ -76,6 +76,16 @@ quarantines = sa.Table(
 )
 """What the load of a version set aside, as a file."""
 
+checked_keys = sa.Table(
+    "catalog_unique",
+    metadata,
+    sa.Column("dataset", sa.String(63), primary_key=True),
+    sa.Column("table", sa.String(128), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("keys", sa.JSON, nullable=False),
+)
+"""Keys of which the load of a version made sure that no two rows share one."""
+
 
 class Catalog:
     """The catalog of one home. Threads may share it."""
@@ -108,8 +118,10 @@ class Catalog:
                     "The table is whole, with that load's rows. Load again if this one should replace it.",
                 )
             connection.execute(versions.insert().values(_row(version)))
+            numbered = {"dataset": version.dataset, "table": version.table, "version": version.version}
+            if version.unique:
+                connection.execute(checked_keys.insert().values(**numbered, keys=version.unique))
             if version.quarantine is not None:
-                numbered = {"dataset": version.dataset, "table": version.table, "version": version.version}
                 connection.execute(quarantines.insert().values(**numbered, file=asdict(version.quarantine)))
             if watermark is not None:
                 keep_watermark(self._store, transaction, version, watermark)
@@ -224,8 +236,11 @@ class Catalog:
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
         query = (
-            sa.select(versions, quarantines.c.file.label("quarantine"))
+            sa.select(
+                versions, quarantines.c.file.label("quarantine"), checked_keys.c["keys"].label("unique")
+            )
             .outerjoin(quarantines, sa.and_(*(quarantines.c[n] == versions.c[n] for n in _NUMBERED)))
+            .outerjoin(checked_keys, sa.and_(*(checked_keys.c[n] == versions.c[n] for n in _NUMBERED)))
             .where(*where)
             .order_by(versions.c.dataset, versions.c.table, versions.c.version)
         )
@@ -278,7 +293,7 @@ def _dropped_numbers(connection: sa.Connection, dataset: str, table: str) -> set
 
 def _row(version: TableVersion) -> Mapping[str, Any]:
     row = {**asdict(version), "loaded_at": version.loaded_at.isoformat()}
-    del row["quarantine"]
+    del row["quarantine"], row["unique"]
     return row
 
 
@@ -291,5 +306,6 @@ def _version(row: Mapping[Any, Any]) -> TableVersion:
             "loaded_at": datetime.fromisoformat(row["loaded_at"]),
             "quarantine": None if row["quarantine"] is None else StoredFile(**row["quarantine"]),
             "source_columns": tuple(SourceColumn(**column) for column in row["source_columns"]),
+            "unique": tuple(tuple(key) for key in row["unique"] or ()),
         }
     )

@@ -139,6 +139,7 @@ def load_table(
             licence=policy.licence,
             mode=mode,
             base=None if before is None else before.version,
+            unique=rules.checks.unique,
         )
         folder = (home / version.files[0].path).parent
         try:

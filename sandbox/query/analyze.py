@@ -28,12 +28,22 @@ from sandbox.query.grouping_sets import has_levels
 from sandbox.query.growth import check_parts
 from sandbox.query.half_widths import output_errors
 from sandbox.query.leveled import aggregate_levels
+from sandbox.query.open_keys import declared_keys
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.places import placed
 from sandbox.query.private import aggregate
 from sandbox.query.public import post_process, put_together
-from sandbox.query.relations import Open, Public, Rows, column, open_table, protected_table, result_table
+from sandbox.query.relations import (
+    Open,
+    OpenKey,
+    Public,
+    Rows,
+    column,
+    open_table,
+    protected_table,
+    result_table,
+)
 from sandbox.query.scopes import Scope, combine
 from sandbox.query.sets import first_select
 from sandbox.query.typed import EXACT, Typed
@@ -58,7 +68,8 @@ class OpenTable:
 class Analyzed:
     """A question with its private boundaries found and its bounds proved.
 
-    `families` are boundaries whose noisy numbers are made to agree.
+    `families` are boundaries whose noisy numbers are made to agree. `keys` of open tables bound what one unit
+    moves, so the versions that are read must have been checked for them.
     `post` runs over the noisy tables and the open tables only. It outputs the columns of
     `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
     """
@@ -71,6 +82,7 @@ class Analyzed:
     noisy_columns: frozenset[int]
     direct: Mapping[int, tuple[str, str]]
     families: tuple[Family, ...] = ()
+    keys: frozenset[OpenKey] = frozenset()
 
 
 def analyze(authorized: Authorized) -> Analyzed:
@@ -103,6 +115,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         errors.noisy,
         errors.direct,
         tuple(walk.families),
+        frozenset(walk.keys),
     )
 
 
@@ -130,6 +143,7 @@ class _Walk:
     open_tables: list[OpenTable] = field(default_factory=list)
     tables: set[TableKey] = field(default_factory=set)
     named: dict[int, Relation] = field(default_factory=dict)
+    keys: set[OpenKey] = field(default_factory=set)
 
     @property
     def sql(self) -> str:
@@ -155,6 +169,7 @@ class _Walk:
                 place=place_of(select.args["joins"][0], self.sql),
             )
         scope = combine(select, below, self.sql, lambda n, look, unit: self._semi_join(n, look, unit, ctes))
+        self.keys |= scope.keys
         if has_levels(select):
             boundaries, family, answer = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
             self.boundaries += boundaries
@@ -283,7 +298,7 @@ class _Walk:
             self.open_tables.append(OpenTable(name, stored, typed))
             columns = tuple(sorted(n.lower() for n in wanted))
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
-            return Open(tree, columns, stored, typed)
+            return Open(tree, columns, stored, typed, declared_keys(dataset, table, policy))
         links = {n: links_of(visible.tables, key, n) for n in names}
         return protected_table(dataset, table, policy, links, wanted)
 

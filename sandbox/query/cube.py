@@ -22,7 +22,7 @@ from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.parse import DIALECT
 from sandbox.query.post_text import nameless
 from sandbox.query.relations import column
-from sandbox.query.scopes import conjuncts
+from sandbox.query.vocabulary import conjuncts
 
 
 @dataclass(frozen=True, slots=True)

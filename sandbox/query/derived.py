@@ -58,7 +58,15 @@ class Derived:
     worth: Decimal
 
 
-def base_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The cube of a question, and the digest of what it shares with those that it may follow from."""
+
+    digest: str
+    cube: Cube
+
+
+def base_of(priced: Priced, versions: Mapping[str, TableVersion]) -> Base | None:
     """What a question and the cubes that it may follow from have in common; None where there are none."""
     cube = cube_of(priced.rewritten.analyzed)
     if cube is None:
@@ -66,19 +74,19 @@ def base_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str | None:
     decided_by = list(priced.rewritten.analyzed.authorized.decision.decided_by)
     files = [f"{v.id}:{f.digest}" for _, v in sorted(versions.items()) for f in v.files]
     text = json.dumps([cube.base, files, whose(priced), decided_by])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return Base(hashlib.sha256(text.encode()).hexdigest(), cube)
 
 
-def keep(connection: sa.Connection, store: Store, question: str, base: str | None, noised: Noised) -> None:
+def keep(connection: sa.Connection, store: Store, question: str, base: Base | None, noised: Noised) -> None:
     """Keep an answer's cells, in the transaction that settles its question."""
     priced = noised.priced
-    cube = None if priced is None else cube_of(priced.rewritten.analyzed)
-    if base is None or priced is None or cube is None or not cube.keys:
+    if base is None or priced is None or not base.cube.keys:
         return
+    cube = base.cube
     (b,) = priced.boundaries
     row = {
         "question": question,
-        "base": base,
+        "base": base.digest,
         "cube": store.seal(
             json.dumps([cube.base, cube.conditions, cube.keys, dict(cube.measures), cube.additive])
         ),
@@ -88,14 +96,14 @@ def keep(connection: sa.Connection, store: Store, question: str, base: str | Non
     connection.execute(cubes_table.insert().values(**row))
 
 
-def derive(store: Store, priced: Priced, base: str | None, seconds: float) -> Derived | None:
+def derive(store: Store, priced: Priced, base: Base | None, seconds: float) -> Derived | None:
     """The most accurate stored answer from which this one follows, if as accurate as what was asked for."""
     if base is None:
         return None
     wanted = (
         sa.select(cubes_table, answers_table)
         .join(answers_table, answers_table.c.question == cubes_table.c.question)
-        .where(cubes_table.c.base == base)
+        .where(cubes_table.c.base == base.digest)
         .order_by(answers_table.c.epsilon.desc(), cubes_table.c.question)
         .limit(MOST_CUBES)
     )

@@ -15,6 +15,7 @@ from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN, TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.parse import DIALECT
+from sandbox.query.relations import OpenKey
 from sandbox.query.rewrite import Rewritten
 from sandbox.query.unit_bits import by_bits
 from sandbox.vault.engine import question_failed
@@ -69,7 +70,21 @@ def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
                 "Ask the operator to load it: sandbox load FILE --dataset … --table ….",
             )
         versions[name] = version
+    for key in rewritten.analyzed.keys:
+        _check_key(key, versions.get(f"{key.dataset}.{key.table}"))
     return Located(versions, {n: frozenset(c) for n, c in needs.items()})
+
+
+def _check_key(key: OpenKey, version: TableVersion | None) -> None:
+    """A key that bounds what one unit moves was checked by the load of the rows, not only declared since."""
+    checked = () if version is None else version.unique
+    if not any(frozenset(name.lower() for name in one) <= key.columns for one in checked):
+        raise SandboxError(
+            ErrorCode.DATASET_UNKNOWN,
+            f"{key.dataset}.{key.table} was loaded before its policy declared a key of it: "
+            f"({', '.join(sorted(key.columns))}).",
+            "Ask the operator to load it again, so that the key is checked.",
+        )
 
 
 def check_classes(located: Located, grades: Collection[str]) -> None:

@@ -30,7 +30,7 @@ from sandbox.query.analyze import analyze
 from sandbox.query.answer import Answer, Estimate
 from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
-from sandbox.query.derived import Derived, base_of, derive
+from sandbox.query.derived import Base, Derived, base_of, derive
 from sandbox.query.execute import Executed, Located, check_classes, execute, locate
 from sandbox.query.inflight import alone
 from sandbox.query.noise import Noised, noise
@@ -170,7 +170,7 @@ def _answer(question: Question, context: Context, priced: Priced) -> tuple[Answe
 
 
 def _new(
-    question: Question, context: Context, priced: Priced, located: Located, keys: tuple[str, str | None]
+    question: Question, context: Context, priced: Priced, located: Located, keys: tuple[str, Base | None]
 ) -> Answer:
     """Charged first, then answered."""
     rewritten = priced.rewritten

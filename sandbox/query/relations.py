@@ -111,11 +111,24 @@ class Public:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenKey:
+    """Columns of an open table, in lower case, of which a question needs that no two rows share them."""
+
+    dataset: str
+    table: str
+    columns: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Open(Public):
-    """Rows of open tables that can also be joined to protected ones: `stored` reads the stored tables."""
+    """Rows of open tables that can also be joined to protected ones: `stored` reads the stored tables.
+
+    `keys`: declared to be unique, in the form in which a join may rely on them.
+    """
 
     stored: exp.Select
     typed: Mapping[str, Typed]
+    keys: tuple[OpenKey, ...] = ()
 
 
 def relation_name(dataset: str, table: str) -> exp.Table:

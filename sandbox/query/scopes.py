@@ -4,13 +4,13 @@ Rules
 - Protected sources are joined on their unit: the question says so by an equality of the unit's columns
   (or of a foreign key that leads to it), and `a.__unit = b.__unit` is added.
 - An open source is joined on an equality of columns. How many of its rows one row meets is not known, so
-  the contribution bounds are enforced after such a join, never assumed.
+  the contribution bounds are enforced after such a join, never assumed; unless a declared key is compared.
 - INNER, and LEFT with protected rows on the left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
@@ -18,9 +18,11 @@ from sqlglot import exp
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.expressions import Lowering
+from sandbox.query.open_keys import keys_met
 from sandbox.query.parse import place_of
-from sandbox.query.relations import Contribution, Open, Rows, column
+from sandbox.query.relations import Contribution, Open, OpenKey, Rows, column
 from sandbox.query.typed import Typed, whole_constant
+from sandbox.query.vocabulary import conjuncts
 
 MOST_JOINED_ROWS = 1_000_000
 Source = Rows | Open
@@ -46,13 +48,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Sources of one SELECT; the first is protected."""
+    """Sources of one SELECT; the first is protected. `bound` relies on the keys of open tables in `keys`."""
 
     sources: tuple[Joined, ...]
     lowering: Lowering
     unit: str
     bound: Contribution
     conditions: tuple[exp.Expr, ...]
+    keys: frozenset[OpenKey] = frozenset()
 
     @property
     def unit_column(self) -> exp.Column:
@@ -138,10 +141,12 @@ def combine(
         outer = isinstance(node.this, exp.Column) and node.this.table in left
         return replace(found, nullable=True, unit_level=False) if outer else found
 
-    if sum(isinstance(s, Open) for s in sources.values()) > MOST_OPEN:
+    keys = keys_met(select, sources, left, stored)
+    if sum(isinstance(s, Open) and alias not in keys for alias, s in sources.items()) > MOST_OPEN:
         raise SandboxError(
             ErrorCode.SQL_JOIN,
-            f"At most {MOST_OPEN} open tables can be joined to protected rows at once.",
+            f"At most {MOST_OPEN} open tables can be joined to protected rows at once, beside those joined "
+            "by a key that their policy declares unique.",
             "Join the answer to the others: aggregate first, in a subquery.",
             place=place_of(select.args["joins"][-1], sql),
         )
@@ -163,7 +168,7 @@ def combine(
         source = sources[alias]
         if isinstance(source, Open):
             assert bound is not None  # noqa: S101 -- the first in order is protected
-            bound = bound.fanned_out()
+            bound = bound if alias in keys else bound.fanned_out()
         else:
             bound = source.bound if bound is None else bound.joined(source.bound)
     assert bound is not None  # noqa: S101
@@ -178,7 +183,7 @@ def combine(
             "Aggregate each table within the unit first: SELECT id, COUNT(*) … GROUP BY id.",
             place=place_of(select.args["joins"][-1], sql) if select.args.get("joins") else None,
         )
-    return Scope(tuple(joined), lowering, units.pop(), bound, tuple(conditions))
+    return Scope(tuple(joined), lowering, units.pop(), bound, tuple(conditions), frozenset(keys.values()))
 
 
 def _columns(source: Source) -> Mapping[str, Typed]:
@@ -290,16 +295,6 @@ def most_numbered(condition: exp.Expr, lowering: Lowering) -> int | None:
         if lowering.lower(number).ordinal:
             most.append(1 if isinstance(part, exp.EQ) else limit - isinstance(part, exp.LT))
     return min(most, default=None)
-
-
-def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
-    """The parts of a condition that AND connects."""
-    node = node.unnest()
-    if isinstance(node, exp.And):
-        yield from conjuncts(node.left)
-        yield from conjuncts(node.right)
-    else:
-        yield node
 
 
 def _pair(

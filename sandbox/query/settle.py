@@ -13,6 +13,7 @@ from sandbox.audit.store import Store
 from sandbox.identity import Actor
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.charge import Charged
+from sandbox.query.derived import Base
 from sandbox.query.derived import keep as keep_cells
 from sandbox.query.noise import Noised
 from sandbox.query.postprocess import Processed, joined
@@ -32,7 +33,7 @@ def settle(
     charged: Charged,
     processed: Processed,
     noised: Noised,
-    keys: tuple[str, str | None],
+    keys: tuple[str, Base | None],
     actor: Actor,
     ledger: Ledger,
     store: Store,

@@ -278,3 +278,13 @@ def strange_part(node: exp.Expr) -> str | None:
         if value and name not in allowed:
             return name
     return None
+
+
+def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The parts of a condition that AND connects."""
+    node = node.unnest()
+    if isinstance(node, exp.And):
+        yield from conjuncts(node.left)
+        yield from conjuncts(node.right)
+    else:
+        yield node

@@ -78,8 +78,14 @@ def load(home: Home, folder: Path, units: int, without: int | None = None) -> No
         ],
         "visits": ["pid", "days", "kind", "place", "cost", "level", "seen"],
         "regions": ["city", "size", "hidden"],
+        "cities": ["city", "size", "mark"],
     }
-    rows = {"people": people, "visits": visits, "regions": [["oslo", 3, 1], ["rome", 5, 2]]}
+    rows = {
+        "people": people,
+        "visits": visits,
+        "regions": [["oslo", 3, 1], ["rome", 5, 2]],
+        "cities": [["oslo", 3, "p"], ["rome", 5, "p"]],
+    }
     operator = homes.actor(home, None, Via.CLI)
     for table, header in names.items():
         file = folder / f"{table}.csv"

@@ -35,7 +35,7 @@ def test_the_fixture_and_the_question_give_the_same_answer(block: Block) -> None
     question, *statements = block.statements
     boundaries = rewritten(question, WORLD).analyzed.boundaries
     with engine(CLEAN) as connection:
-        for name in ("people", "visits", "regions"):
+        for name in ("people", "visits", "regions", "cities"):
             connection.register(f"w.{name}", connection.table(name).to_arrow_table())
         made = {b.name: b for b in boundaries}
         ranks: dict[str, list[pa.Table]] = {}

@@ -78,6 +78,13 @@ tables:
       city: {type: text, use: open}
       size: {type: integer, use: open}
       hidden: {type: integer}
+  cities:
+    protection: open
+    checks: {unique: [[city], [size, mark]]}
+    columns:
+      city: {type: text, use: open}
+      size: {type: integer, use: open}
+      mark: {type: text, use: open, values: [p, q, r]}
 """
 GRANT = """
 grant: g
@@ -122,8 +129,15 @@ TABLES = {
         ]
     ),
     "regions": pa.schema([("city", pa.string()), ("size", pa.int64()), ("hidden", pa.int64())]),
+    "cities": pa.schema([("city", pa.string()), ("size", pa.int64()), ("mark", pa.string())]),
 }  # fmt: skip
 REGIONS = [("rome", 3, 1), ("oslo", 1, 1), ("罗马", 2, 1)]
+# Unique by city and by (size, mark), where these are not NULL; u, v and w are places of visits.
+CITIES = [
+    ("rome", 1, "p"), ("oslo", 2, "p"), ("罗马", 1, "q"), ("u", 2, "q"), ("v", 3, None), ("w", 3, None),
+    (None, 4, "r"), (None, 5, "r"), ("Rome", None, "r"),
+]  # fmt: skip
+OPEN_ROWS = {"regions": REGIONS, "cities": CITIES}
 
 
 @cache
@@ -233,9 +247,9 @@ def _database() -> duckdb.DuckDBPyConnection:
 def engine(rows: Rows, seed: int = 0) -> duckdb.DuckDBPyConnection:
     """DuckDB with these rows; ranks are dealt at random within each unit, the same for the same unit."""
     connection = _database().cursor()
-    for name, table in (("people", rows.people), ("visits", rows.visits), ("regions", REGIONS)):
+    for name, table in {"people": rows.people, "visits": rows.visits, **OPEN_ROWS}.items():
         schema = TABLES[name]
-        ranked = [tuple(r) for r in table] if name == "regions" else _ranked(name, table, seed)
+        ranked = [tuple(r) for r in table] if name in OPEN_ROWS else _ranked(name, tuple(table), seed)
         columns = list(zip(*ranked, strict=True)) if ranked else [()] * len(schema)
         arrays = [pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)]
         connection.register(name, pa.table(arrays, schema=schema))
@@ -254,7 +268,7 @@ def _ranked(name: str, table: tuple[tuple[Any, ...], ...], seed: int) -> list[tu
     return ranked
 
 
-RELATIONS = {"w.people": "people", "w.visits": "visits", "w.regions": "regions"}
+RELATIONS = {"w.people": "people", "w.visits": "visits", "w.regions": "regions", "w.cities": "cities"}
 
 
 def exact_tables(
