@@ -33,6 +33,12 @@ class Settings(BaseSettings):
         None, description="File, mode 0600, that holds the PIN of the token's user."
     )
     hot_store_mb: int = Field(2048, ge=16, description="Memory for decrypted columns, in MiB.")
+    warm_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Part of the hot store that `sandbox serve` fills before anyone asks; 0 fills none.",
+    )
     engine_memory_mb: int = Field(
         4096,
         ge=64,

@@ -176,9 +176,12 @@ def serve(
             f"The API needs {error.name}, which is not installed.",
             "pip install 'data-sandbox[serve]'",
         ) from None
+    from sandbox.service.warming import Warming  # noqa: PLC0415
+
     with session.opened(home, passphrase_file) as instance:
         terminal.stderr().print(f"Serving {instance.folder} on http://{instance.settings.listen}")
-        server.run(instance.settings, instance)
+        with Warming(instance):
+            server.run(instance.settings, instance)
 
 
 def doctor(

@@ -8,6 +8,8 @@ Rules
 - A further column of a table that is held is decrypted alone and put beside the others.
 - `__number` can be asked for where there is `__unit`, from which it is made.
 - One load at a time; questions over what is held never wait for it.
+- Warming decrypts before anyone asks, into free memory only: it evicts nothing, and gives up what it is at
+  as soon as a question needs to decrypt.
 - What does not fit the budget fails a question with the engine's one fixed error: that it did not fit
   tells how large the data is. An operator, who warms the store, is told the reason.
 """
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -46,6 +49,18 @@ class OverBudgetError(Exception):
     def __init__(self, *, alone: bool) -> None:
         super().__init__()
         self.alone = alone
+
+
+class GaveWayError(Exception):
+    """Warming stopped for a question, or because it was told to. Never leaves the hot store."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Warming:
+    """How far warming may go: bytes of all hot tables together, and whether it should stop now."""
+
+    most: int
+    stop: Callable[[], bool]
 
 
 class Lease:
@@ -113,6 +128,8 @@ class HotStore:
         self._mine: list[HotTable] = []
         self._tick = 0
         self._made = 0
+        self._waiting = 0
+        self._warming: _Warming | None = None
 
     @contextmanager
     def lease(self, needs: Needs) -> Iterator[Lease]:
@@ -133,15 +150,39 @@ class HotStore:
         finally:
             self._release(tables.values())
 
-    def warm(self, version: TableVersion, columns: Collection[str]) -> None:
-        """Decrypt columns before anyone asks.
+    def warm(
+        self,
+        version: TableVersion,
+        columns: Collection[str],
+        share: float = 1.0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Decrypt columns before anyone asks, unless that would disturb who does.
+
+        Args:
+            version: from the catalog.
+            columns: at least one.
+            share: part of the budget that hot tables may take afterwards, at most.
+            stop: asked between pieces; True gives up.
+
+        Returns:
+            Whether they are held now; False if it gave way, so that it may be tried again later.
 
         Raises:
             SandboxError: STORAGE_BUDGET (for the operator: it says the budget); else as `lease`.
 
         """
+        wanted = frozenset(columns)
+        with self._guard:
+            if self._holds(version, wanted):
+                return True
+        if stop() or not self._one_load.acquire(blocking=False):
+            return False
         try:
-            tables = self._acquire({version: frozenset(columns)})
+            self._warming = _Warming(int(self._budget_mb * MIB * share), stop)
+            table = self._mine_or_loaded(version, wanted)
+        except GaveWayError:
+            return False
         except (OverBudgetError, duckdb.Error, MemoryError):
             raise SandboxError(
                 ErrorCode.STORAGE_BUDGET,
@@ -149,7 +190,14 @@ class HotStore:
                 f"of {self._budget_mb} MiB.",
                 "Give SANDBOX_HOT_STORE_MB and SANDBOX_ENGINE_MEMORY_MB more, or warm fewer columns.",
             ) from None
-        self._release(tables.values())
+        else:
+            self._unpin([table])
+            return True
+        finally:
+            self._warming = None
+            self._mine.clear()
+            self._drop_replaced()
+            self._one_load.release()
 
     def forget(self, version: str) -> None:
         """Give the memory of `TableVersion.id` back; a lease that uses it ends first."""
@@ -174,7 +222,11 @@ class HotStore:
         with self._guard:
             if all(self._holds(version, columns) for version, columns in wanted.items()):
                 return {version.id: self._pinned(self._tables[version.id]) for version in wanted}
+        with self._guard:
+            self._waiting += 1
         with self._one_load:
+            with self._guard:
+                self._waiting -= 1
             try:
                 return {version.id: self._mine_or_loaded(version, cols) for version, cols in wanted.items()}
             except BaseException:
@@ -266,6 +318,9 @@ class HotStore:
 
     def _make_room(self, growing: HotTable) -> None:
         """Evict until `growing` fits; wait for leases of others when nothing can be evicted."""
+        if self._warming is not None:
+            self._check_warming(self._warming, growing)
+            return
         budget = self._budget_mb * MIB
         patience = time.monotonic() + PATIENCE_SECONDS
         with self._guard:
@@ -283,6 +338,13 @@ class HotStore:
                         "Other questions hold the memory that this one needs.",
                         "Ask again in a while.",
                     )
+
+    def _check_warming(self, warming: _Warming, growing: HotTable) -> None:
+        with self._guard:
+            if self._waiting or warming.stop():
+                raise GaveWayError
+            if self._size() + growing.size > warming.most:
+                raise OverBudgetError(alone=False)
 
     def _drop_replaced(self) -> None:
         with self._guard:

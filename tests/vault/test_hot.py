@@ -211,6 +211,65 @@ def test_warm_makes_the_first_question_read_nothing(
     assert ask(store, version, {"ratio"}, "count(ratio) AS n")["n"].to_pylist() == [2000]
 
 
+def test_warming_evicts_nothing_and_keeps_to_its_share(home: Path, keys: Keyring) -> None:
+    store = HotStore(home, keys, 16, 256, 2)
+    rows = 500_000  # about 4 MB a column
+    asked, other = (
+        write(home, keys, numbers(rows, 2, n), name=f"t{n}", grades={}, batch_rows=rows) for n in range(2)
+    )
+    ask(store, asked, {"c0", "c1"}, "1")
+    held = store.held_bytes()
+    with pytest.raises(SandboxError) as caught:
+        store.warm(other, {"c0"}, share=0.5)
+    assert caught.value.code is ErrorCode.STORAGE_BUDGET
+    with pytest.raises(SandboxError):
+        store.warm(other, {"c0", "c1", "__unit"}, share=1.0)
+    assert (set(store._tables), store.held_bytes()) == ({asked.id}, held)
+    assert store.warm(other, {"c0"}, share=1.0)
+    assert store.warm(other, {"c0"}, share=0.1), "what is held already needs no room"
+    assert set(store._tables) == {asked.id, other.id}
+    assert all(table.pins == 0 for table in store._tables.values())
+    store.close()
+
+
+def test_warming_gives_way_to_a_question_and_to_a_stop(
+    home: Path, keys: Keyring, store: HotStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hot_table, "ROWS_PER_CHUNK", 1000)
+    likely, asked = write(home, keys, people(9000)), write(home, keys, people(3000), name="labs")
+    real = hot_module.read_batches
+    begun, waits = threading.Event(), threading.Event()
+
+    def slow(
+        home: Path, keys: Keyring, version: TableVersion, columns: list[str], **named: Any
+    ) -> Iterator[pa.RecordBatch]:
+        for batch in real(home, keys, version, columns, **named, batch_rows=1000):
+            yield batch
+            if version is likely:
+                begun.set()
+                assert waits.wait(60), "the question never came"
+
+    monkeypatch.setattr(hot_module, "read_batches", slow)
+    results: list[Any] = []
+    warming = threading.Thread(target=lambda: results.append(store.warm(likely, {"ratio"})))
+    question = threading.Thread(target=lambda: results.append(ask(store, asked, {"ratio"}, "count(*) AS n")))
+    warming.start()
+    assert begun.wait(60)
+    question.start()
+    while not store._waiting:
+        time.sleep(0.001)
+    waits.set()
+    warming.join(60)
+    question.join(60)
+    assert results[0] is False
+    assert results[1].to_pydict() == {"n": [3000]}
+    assert set(store._tables) == {asked.id}
+    stops = iter([False, False, True])
+    assert not store.warm(likely, {"ratio"}, stop=lambda: next(stops))
+    assert store.warm(likely, {"ratio"})
+    assert set(store._tables) == {asked.id, likely.id}
+
+
 def test_damage_is_named_and_nothing_stays_behind(home: Path, keys: Keyring, store: HotStore) -> None:
     version = write(home, keys, people(2000))
     path = home / version.files[0].path
