@@ -31,7 +31,9 @@ def discover(issuer: str) -> dict[str, Any]:
     if not _private(issuer):
         raise ValueError(f"SANDBOX_OIDC_ISSUER must begin with https://, not {issuer}")
     try:
-        reply = httpx.get(f"{issuer}/.well-known/openid-configuration", timeout=PATIENCE_SECONDS)
+        # Some issuers end with a slash, and are called so in their tokens.
+        address = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+        reply = httpx.get(address, timeout=PATIENCE_SECONDS)
         found = reply.raise_for_status().json()
     except (httpx.HTTPError, httpx.InvalidURL, json.JSONDecodeError) as error:
         raise ValueError(f"The OpenID issuer {issuer} does not say where to log in: {error}") from None

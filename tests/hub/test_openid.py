@@ -7,9 +7,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from tornado.web import HTTPError
 
 from hub_config.issuer import complaint, discover
 from hub_config.login import NAMES, RESERVED
+from hub_config.openid import OpenIDAuthenticator
 from tests.hub import issuer
 from tests.hub.conftest import MAIL, NOBODY, Public
 from tests.hub.instance import person_folder
@@ -148,6 +150,17 @@ def test_names_are_plain(name: str) -> None:
     assert "operator" in RESERVED
 
 
+def test_a_mail_address_is_a_name_only_when_the_issuer_verified_it() -> None:
+    login = OpenIDAuthenticator(name_claim="email")
+    assert login.user_info_to_username({"email": MAIL, "email_verified": True}) == MAIL
+    for verified in (False, None, "true", 1):
+        with pytest.raises(HTTPError, match="did not verify"):
+            login.user_info_to_username({"email": MAIL, "email_verified": verified})
+    for nothing in ({}, {"email": ""}, {"email": ["a"]}):
+        with pytest.raises(HTTPError, match="no claim"):
+            login.user_info_to_username(nothing)
+
+
 FILE = "SANDBOX_OIDC_SECRET_FILE"
 
 
@@ -188,4 +201,6 @@ def test_what_cannot_work_ends_before_anything_starts(tmp_path: Path) -> None:
 def test_an_issuer_is_who_it_says(public: Public) -> None:
     with pytest.raises(ValueError, match="another issuer"):
         discover(public.issuer.url.replace("127.0.0.1", "localhost"))
+    with pytest.raises(ValueError, match="another issuer"):
+        discover(f"{public.issuer.url}/")
     assert discover(public.issuer.url)["jwks_uri"].startswith(public.issuer.url)
