@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import BaseRoute
 
 from sandbox.api import hub_routes, problems, routes
 from sandbox.api.desk import Desk
-from sandbox.api.hub import HubLogin
 from sandbox.api.intake import Intake
 from sandbox.service.home import Home
+from sandbox.service.hub_login import HubLogin
 
 LOOKUPS_AT_ONCE = 4
 
@@ -26,8 +28,8 @@ _NO_TELEMETRY: TelemetryConfig = {
 }
 
 
-def create_app(home: Home) -> FastAPI:
-    """The API over an opened instance. It does not close `home`.
+def create_app(home: Home, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """The API over an opened instance, and beside it web pages, if there are any. It does not close `home`.
 
     There are no documentation pages: they would load scripts from another host. `/openapi.json` describes
     the paths, with examples.
@@ -51,6 +53,7 @@ def create_app(home: Home) -> FastAPI:
     )
     app.include_router(routes.router)
     app.include_router(hub_routes.router)
+    app.router.routes.extend(pages)
     problems.install(app)
     app.add_middleware(
         Intake, home=home.folder, size=settings.request_bytes, seconds=settings.request_seconds

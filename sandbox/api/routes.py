@@ -22,7 +22,6 @@ from starlette.responses import Response
 
 from sandbox.api import examples, forms
 from sandbox.api.desk import Desk
-from sandbox.api.hub import HubLogin
 from sandbox.api.negotiation import ARROW, JSON, choose
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
@@ -30,6 +29,7 @@ from sandbox.policy.decide import Decision
 from sandbox.query.answer import Estimate
 from sandbox.service import auditor, documents, hub, opc
 from sandbox.service.home import Home, authenticate
+from sandbox.service.hub_login import HubLogin
 from sandbox.service.reports import LogFilter
 from sandbox.service.tokens import PREFIX
 

@@ -15,13 +15,15 @@ import gc
 import ipaddress
 import os
 import signal
+from collections.abc import Sequence
 
 import uvicorn
+from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api.application import create_app
-from sandbox.api.hub import Prefixed
 from sandbox.api.intake import HEAD_BYTES
+from sandbox.api.prefix import Prefixed
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.service.home import Home
 from sandbox.settings import Settings
@@ -30,8 +32,8 @@ CONNECTIONS = 500
 NEW_OBJECTS = 50_000  # between two looks at the youngest
 
 
-def run(settings: Settings, home: Home) -> None:
-    """Serve `home` on `settings.listen` until SIGINT or SIGTERM; the caller then closes it.
+def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None:
+    """Serve `home` on `settings.listen`, and pages beside it, until SIGINT or SIGTERM; the caller closes it.
 
     Raises:
         SandboxError: ARGUMENT when the address cannot be read, is not loopback without `behind_proxy`, or
@@ -39,7 +41,7 @@ def run(settings: Settings, home: Home) -> None:
 
     """
     host, port = address(settings)
-    server = uvicorn.Server(configuration(settings, home, host, port))
+    server = uvicorn.Server(configuration(settings, home, host, port, pages))
     _spare_the_collector()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -66,10 +68,12 @@ def _spare_the_collector() -> None:
     gc.set_threshold(NEW_OBJECTS, 20, 20)
 
 
-def configuration(settings: Settings, home: Home, host: str, port: int) -> uvicorn.Config:
+def configuration(
+    settings: Settings, home: Home, host: str, port: int, pages: Sequence[BaseRoute] = ()
+) -> uvicorn.Config:
     """How uvicorn serves `home`: limits, and nothing in its log that tells of questions."""
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
-    app = create_app(home)
+    app = create_app(home, pages)
     return uvicorn.Config(
         Prefixed(app, prefix) if prefix else app,
         host=host,

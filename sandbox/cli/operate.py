@@ -11,7 +11,12 @@ from sandbox.cli import session, terminal
 from sandbox.errors import ErrorCode, SandboxError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+
     from sandbox.ingest.report import LoadReport
+    from sandbox.service.home import Home
     from sandbox.service.reports import LoadPlan
 
 MOST_REASONS = 10
@@ -181,7 +186,19 @@ def serve(
     with session.opened(home, passphrase_file) as instance:
         terminal.stderr().print(f"Serving {instance.folder} on http://{instance.settings.listen}")
         with Warming(instance):
-            server.run(instance.settings, instance)
+            server.run(instance.settings, instance, _pages(instance))
+
+
+def _pages(instance: Home) -> Sequence[BaseRoute]:
+    """The web pages, where a hub manages this service: they have no login of their own."""
+    from sandbox.service.hub_login import HubLogin  # noqa: PLC0415
+
+    hub = HubLogin.from_environment()
+    if hub is None:
+        return ()
+    from sandbox.console import pages  # noqa: PLC0415
+
+    return pages.pages(instance, hub)
 
 
 def doctor(

@@ -131,6 +131,28 @@ def test_who_is_no_opc_sees_the_hub_and_no_notebook(page: Page, hub: Hub, name: 
     expect(page.locator("#no-notebook")).to_contain_text("API")
     expect(page.locator("#start")).to_have_count(0)
     picture(page, f"home-{name}")
+    page.click("#sandbox-pages")
+    expect(page.locator("main")).to_contain_text(name)
+    for language, words in (("en", "You are"), ("zh", "您是")):
+        page.goto(f"{hub.url}/services/sandbox/?lang={language}")
+        expect(page.locator("main")).to_contain_text(words)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        picture(page, f"pages-{name}-{language}")
     assert page.goto(f"{hub.url}/user/mo/lab").status in (403, 404)  # type: ignore[union-attr]
     assert page.goto(f"{hub.url}/hub/spawn").status == 403  # type: ignore[union-attr]
     picture(page, f"no-notebook-{name}")
+
+
+def test_an_opc_sees_budgets_and_goes_on_to_the_notebooks(page: Page, hub: Hub) -> None:
+    hub.person("mo").start_server()
+    log_in(page, hub, "mo")
+    page.goto(f"{hub.url}/services/sandbox/?lang=zh")
+    expect(page.locator("h3")).to_contain_text("mos")
+    expect(page.locator("table").first).to_contain_text("ε 剩余")
+    assert page.evaluate("getComputedStyle(document.querySelector('a.act')).textDecorationLine") == "none"
+    picture(page, "pages-mo-zh")
+    page.set_viewport_size({"width": 390, "height": 844})
+    picture(page, "pages-mo-narrow")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.click("a.act")
+    page.wait_for_url("**/user/mo/lab**")

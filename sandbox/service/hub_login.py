@@ -52,8 +52,8 @@ class HubLogin:
         api, service = os.environ.get("JUPYTERHUB_API_URL"), os.environ.get("JUPYTERHUB_SERVICE_NAME")
         return cls(api.rstrip("/"), service) if api and service else None
 
-    def caller(self, home: Home, token: str) -> Actor:
-        """The person behind a token, with the roles that it carries.
+    def caller(self, home: Home, token: str, via: Via = Via.API) -> Actor:
+        """The person behind a token, with the roles that it carries; `via` unless it is a server's.
 
         Raises:
             SandboxError: TOKEN_INVALID; SERVICE_BUSY when the hub does not answer.
@@ -66,7 +66,7 @@ class HubLogin:
             raise invalid_token()
         name = str(model["name"])
         of_server = f"access:servers!server={name}/" in scopes
-        return hub.recognised(home, name, roles, Via.KERNEL if of_server else Via.API)
+        return hub.recognised(home, name, roles, Via.KERNEL if of_server else via)
 
     def require_reporter(self, token: str) -> None:
         """Only the hub itself may tell who came and went.
@@ -117,17 +117,3 @@ class HubLogin:
         if not isinstance(model.get("scopes"), list):
             raise invalid_token()
         return model
-
-
-class Prefixed:
-    """ASGI middleware: the hub's proxy passes paths on with the service's prefix; it is taken off."""
-
-    def __init__(self, app: Any, prefix: str) -> None:
-        self._app = app
-        self._prefix = prefix.rstrip("/")
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Hand the request on."""
-        if scope["type"] == "http" and scope["path"].startswith(self._prefix + "/"):
-            scope = {**scope, "path": scope["path"][len(self._prefix) :]}
-        await self._app(scope, receive, send)
