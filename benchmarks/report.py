@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +13,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import rich
+from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results.json"
+WIDE = 200  # characters, where nobody looks at a terminal
 LIBRARIES = ("duckdb", "pyarrow", "sqlglot", "opendp", "sqlalchemy")
 
 Cell = str | float
@@ -58,7 +61,8 @@ class Report:
             table.add_column(name, justify="right" if i else "left")
         for row in self.rows:
             table.add_row(*map(_text, row))
-        rich.print(table)
+        wide = rich.get_console() if sys.stdout.isatty() else Console(width=WIDE)
+        wide.print(table)
         for goal in self.goals:
             rich.print(f"  {goal}")
 

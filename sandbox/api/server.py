@@ -55,6 +55,7 @@ def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+        gc.unfreeze()  # or the engine complains, at the end, of what was not given back
 
 
 def _spare_the_collector() -> None:
