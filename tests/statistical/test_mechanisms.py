@@ -71,7 +71,7 @@ def test_noise_that_is_5_percent_off_is_found_out(kind: type[Mechanism]) -> None
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    home = cellular(tmp_path_factory.mktemp("lab"), with_target=True)
+    home = cellular(tmp_path_factory.mktemp("lab"), with_target=True, delta="0", of_question="0")
     yield home
     homes.close(home)
 
