@@ -20,10 +20,9 @@ import sqlalchemy as sa
 from sandbox.audit.event import Event
 from sandbox.audit.store import Store, Transaction, metadata
 from sandbox.catalog.model import HeldVersion, SourceColumn, StoredColumn, StoredFile, TableVersion
+from sandbox.catalog.numbered import beside, number_columns, numbered
 from sandbox.catalog.watermark import Watermark, keep_watermark, watermark_of
 from sandbox.errors import ErrorCode, SandboxError
-
-_NUMBERED = ("dataset", "table", "version")
 
 versions = sa.Table(
     "catalog_version",
@@ -59,9 +58,7 @@ chosen = sa.Table(
 dropped = sa.Table(
     "catalog_dropped",
     metadata,
-    sa.Column("dataset", sa.String(63), primary_key=True),
-    sa.Column("table", sa.String(128), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *number_columns(),
     sa.Column("at", sa.String, nullable=False),
 )
 
@@ -69,9 +66,7 @@ dropped = sa.Table(
 quarantines = sa.Table(
     "catalog_quarantine",
     metadata,
-    sa.Column("dataset", sa.String(63), primary_key=True),
-    sa.Column("table", sa.String(128), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *number_columns(),
     sa.Column("file", sa.JSON, nullable=False),
 )
 """What the load of a version set aside, as a file."""
@@ -79,9 +74,7 @@ quarantines = sa.Table(
 checked_keys = sa.Table(
     "catalog_unique",
     metadata,
-    sa.Column("dataset", sa.String(63), primary_key=True),
-    sa.Column("table", sa.String(128), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *number_columns(),
     sa.Column("keys", sa.JSON, nullable=False),
 )
 """Keys of which the load of a version made sure that no two rows share one."""
@@ -118,11 +111,12 @@ class Catalog:
                     "The table is whole, with that load's rows. Load again if this one should replace it.",
                 )
             connection.execute(versions.insert().values(_row(version)))
-            numbered = {"dataset": version.dataset, "table": version.table, "version": version.version}
             if version.unique:
-                connection.execute(checked_keys.insert().values(**numbered, keys=version.unique))
+                connection.execute(checked_keys.insert().values(**numbered(version), keys=version.unique))
             if version.quarantine is not None:
-                connection.execute(quarantines.insert().values(**numbered, file=asdict(version.quarantine)))
+                connection.execute(
+                    quarantines.insert().values(**numbered(version), file=asdict(version.quarantine))
+                )
             if watermark is not None:
                 keep_watermark(self._store, transaction, version, watermark)
             connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
@@ -239,8 +233,8 @@ class Catalog:
             sa.select(
                 versions, quarantines.c.file.label("quarantine"), checked_keys.c["keys"].label("unique")
             )
-            .outerjoin(quarantines, sa.and_(*(quarantines.c[n] == versions.c[n] for n in _NUMBERED)))
-            .outerjoin(checked_keys, sa.and_(*(checked_keys.c[n] == versions.c[n] for n in _NUMBERED)))
+            .outerjoin(quarantines, beside(quarantines, versions))
+            .outerjoin(checked_keys, beside(checked_keys, versions))
             .where(*where)
             .order_by(versions.c.dataset, versions.c.table, versions.c.version)
         )

@@ -13,14 +13,13 @@ import sqlalchemy as sa
 
 from sandbox.audit.store import Store, Transaction, metadata
 from sandbox.catalog.model import TableVersion
+from sandbox.catalog.numbered import number_columns, numbered, of_version
 from sandbox.errors import ErrorCode, SandboxError
 
 watermarks = sa.Table(
     "catalog_watermark",
     metadata,
-    sa.Column("dataset", sa.String(63), primary_key=True),
-    sa.Column("table", sa.String(128), primary_key=True),
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    *number_columns(),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 
@@ -37,8 +36,7 @@ class Watermark:
 def keep_watermark(store: Store, transaction: Transaction, version: TableVersion, mark: Watermark) -> None:
     """Commit the watermark with its version."""
     sealed = store.seal(json.dumps([version.id, *astuple(mark)]))
-    row = {"dataset": version.dataset, "table": version.table, "version": version.version, "sealed": sealed}
-    transaction.connection.execute(watermarks.insert().values(row))
+    transaction.connection.execute(watermarks.insert().values(**numbered(version), sealed=sealed))
 
 
 def watermark_of(store: Store, version: TableVersion) -> Watermark | None:
@@ -48,11 +46,7 @@ def watermark_of(store: Store, version: TableVersion) -> Watermark | None:
         SandboxError: STORAGE_CORRUPT when it is not what was committed with this version.
 
     """
-    query = sa.select(watermarks.c.sealed).where(
-        watermarks.c.dataset == version.dataset,
-        watermarks.c.table == version.table,
-        watermarks.c.version == version.version,
-    )
+    query = sa.select(watermarks.c.sealed).where(of_version(watermarks, version))
     with store.read() as connection:
         sealed = connection.execute(query).scalar_one_or_none()
     if sealed is None:
