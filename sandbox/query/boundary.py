@@ -28,6 +28,7 @@ from sandbox.query.typed import (
     clamped,
     digits,
     number_literal,
+    type_of,
 )
 
 MOST_KEY_COMBINATIONS = 1_000_000
@@ -383,7 +384,7 @@ def to_units(t: Typed, scale: int) -> exp.Expr:
     """A bounded DOUBLE as BIGINT units of 10**-scale; NULL stays NULL."""
     factor = cast(exp.Literal.string(str(10**scale)), "DOUBLE")
     product = exp.Mul(this=exp.Paren(this=as_double(t).sql.copy()), expression=factor)
-    return exp.TryCast(this=exp.Round(this=product), to=exp.DataType.build("BIGINT"))
+    return exp.TryCast(this=exp.Round(this=product), to=type_of("BIGINT"))
 
 
 def key_domain(keys: tuple[Key, ...]) -> tuple[tuple[Scalar | None, ...], ...] | None:

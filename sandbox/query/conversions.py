@@ -19,6 +19,7 @@ from sandbox.query.typed import (
     as_timestamp,
     clamped,
     decimal_type,
+    type_of,
     whole_constant,
 )
 
@@ -50,7 +51,7 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
             fits = low is not None and high is not None and max(-low - 1, high) <= LARGEST_BIGINT
             if low is not None and high is not None and not fits:
                 low, high = (min(max(end, -LARGEST_BIGINT - 1), LARGEST_BIGINT) for end in (low, high))
-            tree = exp.TryCast(this=soft.sql, to=exp.DataType.build("BIGINT"))
+            tree = exp.TryCast(this=soft.sql, to=type_of("BIGINT"))
             result = replace(lowering.like_facts(t, tree, Kind.INTEGER), low=low, high=high)
             return replace(
                 result,
@@ -62,18 +63,16 @@ def conversion(lowering: Lowering, node: exp.Cast) -> Typed:
         if t.number:
             return as_double(t)
         if t.kind is Kind.TEXT:
-            return lowering.like_facts(
-                t, exp.TryCast(this=t.sql, to=exp.DataType.build("DOUBLE")), Kind.DOUBLE
-            )
+            return lowering.like_facts(t, exp.TryCast(this=t.sql, to=type_of("DOUBLE")), Kind.DOUBLE)
     elif name in ("DECIMAL", "NUMERIC"):
         return _to_decimal(lowering, node, t)
     elif name in ("VARCHAR", "TEXT", "CHAR"):
-        tree = exp.TryCast(this=t.sql, to=exp.DataType.build("VARCHAR"))
+        tree = exp.TryCast(this=t.sql, to=type_of("VARCHAR"))
         return t if t.kind is Kind.TEXT else lowering.like_facts(t, tree, Kind.TEXT)
     elif name == "BOOLEAN" and t.kind in (Kind.BOOLEAN, Kind.INTEGER):
-        return lowering.truth(exp.TryCast(this=t.sql, to=exp.DataType.build("BOOLEAN")), t)
+        return lowering.truth(exp.TryCast(this=t.sql, to=type_of("BOOLEAN")), t)
     elif name == "DATE" and t.kind in (Kind.DATE, Kind.TIMESTAMP):
-        day = lowering.like_facts(t, exp.TryCast(this=t.sql, to=exp.DataType.build("DATE")), Kind.DATE)
+        day = lowering.like_facts(t, exp.TryCast(this=t.sql, to=type_of("DATE")), Kind.DATE)
         return day if t.span is None else replace(day, span=(_day(t.span[0]), _day(t.span[1])))
     elif name in _TIMESTAMPS and t.kind in (Kind.DATE, Kind.TIMESTAMP):
         return as_timestamp(t)
@@ -144,7 +143,7 @@ def rounding(lowering: Lowering, node: exp.Expr) -> Typed:
     )
     if places or low is None or high is None or max(abs(low), abs(high)) >= 2**53:
         return result
-    whole = exp.TryCast(this=tree, to=exp.DataType.build("BIGINT"))
+    whole = exp.TryCast(this=tree, to=type_of("BIGINT"))
     # A DOUBLE may pass its bound by an ulp, and then the next whole number.
     if isinstance(node, exp.Floor) and soft.high is not None:
         high = (soft.high + NEARLY).to_integral_value("ROUND_FLOOR")

@@ -22,13 +22,14 @@ from sqlglot import exp
 
 from sandbox.audit.store import Store, metadata
 from sandbox.catalog.model import TableVersion
-from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.boundary import Boundary
 from sandbox.query.cube import Cube, Follows, cube_of, follows
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT
 from sandbox.query.postprocess import run_public
 from sandbox.query.price import Priced, PricedBoundary
 from sandbox.query.relations import aliased, column, result_table
+from sandbox.query.rewrite import column_type
 from sandbox.query.stored import StoredAnswer, answers_table, encode, stored_answer, whose
 
 MOST_CUBES = 50  # of the newest that are looked at for one question
@@ -157,7 +158,7 @@ def _sql(boundary: Boundary, how: Follows) -> str:
     outputs: list[exp.Expr] = [aliased(k, f"g{at}") for at, k in enumerate(keys)]
     for m in boundary.measures:
         total = exp.Sum(this=column(how.measures[m.name], "cube"))
-        outputs.append(aliased(exp.TryCast(this=total, to=_type(m)), m.name))
+        outputs.append(aliased(exp.TryCast(this=total, to=column_type(m)), m.name))
     outputs.append(aliased(exp.Count(this=exp.Star()), "n"))
     tree = exp.Select(expressions=outputs).from_(result_table("cube"), copy=False)
     tree.where(*(c.copy() for c in how.conditions), copy=False)
@@ -180,7 +181,3 @@ def _in_order(boundary: Boundary, how: Follows, cells: pa.Table, sums: pa.Table)
         nothing = [Decimal(0) if m.decimal else 0] * len(names)
         columns[m.name] = pa.array([known.get(g, nothing)[at] for g in groups], kind)
     return pa.table(columns)
-
-
-def _type(m: Measure) -> exp.DataType:
-    return exp.DataType.build(f"DECIMAL(38, {m.scale})" if m.decimal else "BIGINT", dialect=DIALECT)

@@ -40,6 +40,7 @@ from sandbox.query.typed import (
     cast,
     number_literal,
     operand,
+    type_of,
 )
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
@@ -165,7 +166,7 @@ class Lowering:
                 return rounding(self, node)
             case exp.Sign():
                 t = as_double(self.number(node.this))
-                tree = exp.TryCast(this=exp.Sign(this=t.sql), to=exp.DataType.build("BIGINT"))
+                tree = exp.TryCast(this=exp.Sign(this=t.sql), to=type_of("BIGINT"))
                 return self.like_facts(t, tree, Kind.INTEGER, low=Decimal(-1), high=Decimal(1))
             case exp.Pow() | exp.Sqrt() | exp.Ln() | exp.Log() | exp.Exp():
                 return curve(self, node)

@@ -19,7 +19,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.privacy.mechanisms import Mechanism
 from sandbox.privacy.trees import Shape, rank_error, shape_for
-from sandbox.query.typed import MAX_WIDTH, Typed, as_double, cast, clamped
+from sandbox.query.typed import MAX_WIDTH, Typed, as_double, cast, clamped, type_of
 
 if TYPE_CHECKING:
     from sandbox.query.boundary import Measure
@@ -172,7 +172,7 @@ def leaf_of(t: Typed, grid: Grid) -> exp.Expr:
     else:
         cell = grid.cell
     leaf = exp.Floor(this=exp.Div(this=moved, expression=_double(cell)))
-    return exp.TryCast(this=leaf, to=exp.DataType.build("BIGINT"))
+    return exp.TryCast(this=leaf, to=type_of("BIGINT"))
 
 
 def _leaf_of_time(t: Typed, grid: Grid) -> exp.Expr:

@@ -22,7 +22,7 @@ from sqlglot import exp
 from sandbox.query.boundary import Boundary
 from sandbox.query.public import total
 from sandbox.query.relations import column
-from sandbox.query.typed import cast
+from sandbox.query.typed import cast, type_of
 from sandbox.query.vocabulary import AGGREGATES, has_aggregate
 
 ERROR_PREFIX = "__h"
@@ -290,4 +290,4 @@ def _move(value: exp.Expr, atom: _Atom) -> exp.Expr:
 
 
 def _as_number(value: exp.Expr) -> exp.Expr:
-    return exp.TryCast(this=value.copy(), to=exp.DataType.build("DOUBLE"))
+    return exp.TryCast(this=value.copy(), to=type_of("DOUBLE"))

@@ -12,7 +12,7 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.policy.types import Kind, Scalar
 from sandbox.query.boundary import Boundary, Key
 from sandbox.query.relations import column
-from sandbox.query.typed import cast, decimal_type
+from sandbox.query.typed import cast, decimal_type, type_of
 
 NO_GROUP = "__none"
 
@@ -70,11 +70,7 @@ def key_literal(value: Scalar | None, key: Key) -> exp.Expr:
         Kind.INTEGER: "BIGINT", Kind.BOOLEAN: "BOOLEAN", Kind.DATE: "DATE", Kind.TIMESTAMP: "TIMESTAMP",
         Kind.TEXT: "VARCHAR",
     }  # fmt: skip
-    to = (
-        decimal_type(t.width, t.scale)
-        if t.kind is Kind.DECIMAL
-        else exp.DataType.build(types[t.kind or Kind.TEXT])
-    )
+    to = decimal_type(t.width, t.scale) if t.kind is Kind.DECIMAL else type_of(types[t.kind or Kind.TEXT])
     if value is None:
         return cast(exp.Null(), to)
     if isinstance(value, bool):

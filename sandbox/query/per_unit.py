@@ -32,6 +32,7 @@ from sandbox.query.typed import (
     digits,
     held,
     overflow,
+    type_of,
 )
 from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
@@ -272,15 +273,13 @@ def _sum(t: Typed, most: Decimal) -> tuple[exp.Expr, Typed]:
     width = digits(low, high, t.scale)
     if size * MOST_ROWS >= Decimal(10) ** 37 or width > 18:
         raise overflow()
-    kind: exp.DataType = (
-        decimal_type(38, t.scale) if t.kind is Kind.DECIMAL else exp.DataType.build("HUGEINT")
-    )
+    kind: exp.DataType = decimal_type(38, t.scale) if t.kind is Kind.DECIMAL else type_of("HUGEINT")
     ends = [cast(exp.Literal.string(f"{v:f}"), kind) for v in (low, high)]
     total = exp.Sum(this=t.sql.copy())
     # LEAST and GREATEST skip NULL: the sum of no value stays NULL through CASE.
     inside = held(cast(total, kind), *ends)
     known = exp.Not(this=exp.Paren(this=exp.Is(this=total.copy(), expression=exp.Null())))
-    narrow = decimal_type(width, t.scale) if t.kind is Kind.DECIMAL else exp.DataType.build("BIGINT")
+    narrow = decimal_type(width, t.scale) if t.kind is Kind.DECIMAL else type_of("BIGINT")
     tree = exp.Case(ifs=[exp.If(this=known, true=cast(inside, narrow))])
     width = width if t.kind is Kind.DECIMAL else 0
     return tree, replace(t, low=low, high=high, width=width, bounded=True, keys=None)

@@ -20,9 +20,9 @@ from sandbox.catalog.model import RANK_COLUMN, UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.masks import shown_as
 from sandbox.policy.types import ColumnPolicy, Kind, RowRule, Scalar, TablePolicy, Use
-from sandbox.query.typed import Typed, cast, decimal_type
+from sandbox.query.public_keys import MOST_PUBLIC_KEYS
+from sandbox.query.typed import Typed, cast, decimal_type, type_of
 
-MOST_PUBLIC_KEYS = 1_000
 _CALENDAR = {
     Kind.DATE: ("0001-01-01", "9999-12-31"),
     Kind.TIMESTAMP: ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
@@ -194,15 +194,15 @@ def shown(name: str, policy: ColumnPolicy) -> exp.Expr:
     if mask.prefix is not None:
         return exp.Left(this=raw, expression=exp.Literal.number(mask.prefix))
     if mask.truncate is not None:
-        stamp = exp.TryCast(this=raw, to=exp.DataType.build("TIMESTAMP"))
+        stamp = exp.TryCast(this=raw, to=type_of("TIMESTAMP"))
         cut: exp.Expr = exp.Try(this=exp.TimestampTrunc(this=stamp, unit=exp.Var(this=mask.truncate.upper())))
-        return exp.TryCast(this=cut, to=exp.DataType.build("DATE")) if policy.type is Kind.DATE else cut
+        return exp.TryCast(this=cut, to=type_of("DATE")) if policy.type is Kind.DATE else cut
     assert mask.band is not None  # noqa: S101 -- the policy reader allows exactly one mask
     width = exp.Literal.string(f"{mask.band:f}")
     double = exp.Paren(this=exp.Div(this=cast(raw, "DOUBLE"), expression=cast(width, "DOUBLE")))
     lowered = exp.Mul(this=exp.Floor(this=double), expression=cast(width.copy(), "DOUBLE"))
     target = {
-        Kind.INTEGER: exp.DataType.build("BIGINT"),
+        Kind.INTEGER: type_of("BIGINT"),
         Kind.DECIMAL: decimal_type(policy.digits, policy.decimals),
     }.get(policy.type)
     return exp.TryCast(this=lowered, to=target) if target is not None else lowered

@@ -26,7 +26,7 @@ from sandbox.query.limits import kept, key_literal, least_hash, listed
 from sandbox.query.parse import DIALECT
 from sandbox.query.post_text import PostSelect, nameless, post_select
 from sandbox.query.relations import aliased, column, subquery
-from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held
+from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held, type_of
 from sandbox.query.unit_bits import numbered, public_only
 
 SATURATED = 4 * 10**18  # below 2**62: the noise room of a 64-bit whole number
@@ -213,7 +213,7 @@ def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
         same.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, "e")))
         order.append(exp.Ordered(this=column("i", table), nulls_first=False))
     for m in boundary.measures:
-        zero = cast(exp.Literal.number(0), _type(m))
+        zero = cast(exp.Literal.number(0), column_type(m))
         value = exp.Coalesce(this=column(m.name, "e"), expressions=[zero])
         outputs.append(aliased(value, m.name))
     tree.set("expressions", outputs)
@@ -227,8 +227,9 @@ def _argument(m: Measure) -> str:
     return m.argument
 
 
-def _type(m: Measure) -> exp.DataType:
-    return decimal_type(38, m.scale) if m.decimal else exp.DataType.build("BIGINT")
+def column_type(m: Measure) -> exp.DataType:
+    """The type of a measure's column: DECIMAL(38, scale) or BIGINT."""
+    return decimal_type(38, m.scale) if m.decimal else type_of("BIGINT")
 
 
 def _unit_part(m: Measure) -> exp.Expr:
@@ -264,7 +265,7 @@ def _scaled_down(whole: exp.Expr, count: exp.Expr, m: Measure) -> exp.Expr:
     most = exp.Literal.number(m.rows)
     share = exp.Div(this=cast(most, "DOUBLE"), expression=cast(count, "DOUBLE"))
     scaled = exp.Mul(this=cast(whole.copy(), "DOUBLE"), expression=exp.Paren(this=share))
-    to = decimal_type(38, m.decimals) if m.decimal else exp.DataType.build("HUGEINT", dialect=DIALECT)
+    to = decimal_type(38, m.decimals) if m.decimal else type_of("HUGEINT")
     few = exp.LTE(this=count.copy(), expression=most.copy())
     return exp.Case(ifs=[exp.If(this=few, true=whole)], default=exp.TryCast(this=scaled, to=to))
 
@@ -315,4 +316,4 @@ def _saturate(total: exp.Expr, m: Measure) -> exp.Expr:
     if m.kind is Measures.UNITS:
         return total
     known = exp.Coalesce(this=total, expressions=[_bound(0, m)])
-    return cast(held(known, _bound(-SATURATED, m), _bound(SATURATED, m)), _type(m))
+    return cast(held(known, _bound(-SATURATED, m), _bound(SATURATED, m)), column_type(m))

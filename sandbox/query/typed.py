@@ -260,7 +260,7 @@ def as_timestamp(t: Typed) -> Typed:
     """A date or timestamp as TIMESTAMP; NULL where a date lies outside its range."""
     if t.kind is Kind.TIMESTAMP:
         return t
-    tree = exp.TryCast(this=t.sql.copy(), to=exp.DataType.build("TIMESTAMP"))
+    tree = exp.TryCast(this=t.sql.copy(), to=type_of("TIMESTAMP"))
     span = None if t.span is None else (_midnight(t.span[0]), _midnight(t.span[1]))
     return replace(t, sql=tree, kind=Kind.TIMESTAMP, keys=None, nullable=True, links=frozenset(), span=span)
 
