@@ -60,17 +60,18 @@ def draft_with_estimates(
 
     """
     need(actor, Role.STEWARD, "Estimating bounds")
-    plain = steward.draft(request)
+    tables = steward.draft_tables(request)
     asked = [_asked(home, actor, request.dataset, one, grant, epsilon) for one in wanted]
     for one in asked:
-        if one.request.column not in {found.column for found in plain.evidence.get(one.request.table, ())}:
+        _, evidence = tables.get(one.request.table, (None, ()))
+        if one.request.column not in {found.column for found in evidence}:
             raise _no_estimate(
                 f"No --table names a source of {one.request.table} with {one.request.column}.",
                 "As in --table TABLE=FILE.",
             )
         price_of(one.question, one.context)
     estimated = {(one.request.table, one.request.column): _estimated(home, one) for one in asked}
-    return steward.draft(request, estimated)
+    return steward.draft_report(request, tables, estimated)
 
 
 def _asked(

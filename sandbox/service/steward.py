@@ -8,10 +8,11 @@ from pathlib import Path
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
+from sandbox.ingest.classify import Classified
 from sandbox.ingest.connect import open_source
 from sandbox.ingest.drafting import draft_table
 from sandbox.policy.diagnostic import Diagnostic
-from sandbox.policy.draft import DraftPolicy, Estimated, policy_text
+from sandbox.policy.draft import DraftPolicy, DraftTable, Estimated, policy_text
 from sandbox.policy.lint import errors_of, lint_path
 from sandbox.policy.registry import Publication
 from sandbox.service.home import Home, today
@@ -49,18 +50,24 @@ def publish(home: Home, actor: Actor, path: Path) -> Publication:
     return home.registry.publish(path, actor)
 
 
-def draft(request: DraftRequest, estimated: Mapping[tuple[str, str], Estimated] | None = None) -> DraftReport:
+def draft(request: DraftRequest) -> DraftReport:
     """A first policy file, from the heads of its tables' sources. Needs no home; stores and logs nothing.
-
-    Args:
-        request: what it is drafted from.
-        estimated: table and column to the bounds that were estimated of it.
 
     Raises:
         SandboxError: SOURCE_UNREADABLE; ARGUMENT for a location or a column that is not there.
 
     """
-    tables, evidence = {}, {}
+    return draft_report(request, draft_tables(request), {})
+
+
+def draft_tables(request: DraftRequest) -> Mapping[str, tuple[DraftTable, tuple[Classified, ...]]]:
+    """The tables of a first policy by name, each from the head of its source, with the evidence for it.
+
+    Raises:
+        SandboxError: as `draft`.
+
+    """
+    tables = {}
     lists = {path.stem: _keys(path) for path in sorted(request.codelists.glob("*.txt"))}
     for name, location in request.tables.items():
         source = open_source(location, request.options)
@@ -71,11 +78,29 @@ def draft(request: DraftRequest, estimated: Mapping[tuple[str, str], Estimated] 
                 f"{name} has no column {chosen}.",
                 f"It has: {', '.join(source.columns())}.",
             )
-        table, evidence[name] = draft_table(source, lists, chosen)
-        doubtful = {found.column for found in evidence[name] if found.kind is not None}
+        tables[name] = draft_table(source, lists, chosen)
+    return tables
+
+
+def draft_report(
+    request: DraftRequest,
+    drafted: Mapping[str, tuple[DraftTable, tuple[Classified, ...]]],
+    estimated: Mapping[tuple[str, str], Estimated],
+) -> DraftReport:
+    """The policy file of drafted tables.
+
+    Args:
+        request: what it is drafted from.
+        drafted: of `draft_tables`.
+        estimated: table and column to the bounds that were estimated of it.
+
+    """
+    tables = {}
+    for name, (table, evidence) in drafted.items():
+        doubtful = {found.column for found in evidence if found.kind is not None}
         said = {
             column: one.applied(old, doubtful=column in doubtful)
-            if (one := (estimated or {}).get((name, column)))
+            if (one := estimated.get((name, column)))
             else old
             for column, old in table.columns.items()
         }
@@ -83,7 +108,7 @@ def draft(request: DraftRequest, estimated: Mapping[tuple[str, str], Estimated] 
     whole = DraftPolicy(
         request.dataset, request.publisher, request.licence, request.steward, request.unit, tables
     )
-    return DraftReport(policy_text(whole), evidence)
+    return DraftReport(policy_text(whole), {name: evidence for name, (_, evidence) in drafted.items()})
 
 
 def _keys(path: Path) -> frozenset[str]:
