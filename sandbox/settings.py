@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     )
     room_work: Path | None = Field(None, description="Folder that a kernel may write, as ~/work.")
     room_folder: Path | None = Field(
-        None, description="Folder for the sockets of kernels; its path is short."
+        None, description="Folder for the sockets of kernels; without it, that for temporary files."
     )
     room_cgroup: str = Field(
         "sandbox",

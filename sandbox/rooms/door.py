@@ -53,7 +53,7 @@ class Door:
     """The listener of one kernel.
 
     Args:
-        path: of the socket; at most 107 bytes.
+        path: of the socket; at most 107 bytes, as `KernelFolder.near`'s are.
         upstream: where to pass requests on.
         owner: user and group that may connect; None: the one that runs this.
 

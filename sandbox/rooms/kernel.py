@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM
 from socket import socket as Socket
@@ -25,6 +26,7 @@ DUMMY = HOME / "dummy"
 LEAST_MEMORY_MB = 192
 LEAST_PROCESSES = 24
 START = SDK / "start_kernel.py"
+INSIDE = Path("/run/room")
 BACKLOG = 64
 SOCKET = "api.sock"
 CONNECTION = "connection.json"
@@ -34,22 +36,32 @@ CONNECTION = "connection.json"
 class KernelFolder:
     """The folder of one kernel outside: its sockets and its connection file. Inside it can only be read.
 
+    The path of a socket has at most 107 bytes, wherever the home of a sandbox lies: this process, which
+    listens and talks to the kernel, names sockets by a descriptor of the folder above.
+
     Attributes:
-        path: short enough for the path of a socket.
+        path: of the folder, however long.
 
     """
 
     path: Path
 
     @property
+    def near(self) -> Path:
+        """The folder by a short path that only this process can follow."""
+        above = self.path.parent
+        at = above.stat()
+        return Path(f"/proc/self/fd/{_held(above, at.st_dev, at.st_ino)}", self.path.name)
+
+    @property
     def address(self) -> str:
         """What jupyter_client calls the ip of the ipc transport."""
-        return str(self.path / "zmq")
+        return str(self.near / "zmq")
 
     @property
     def socket(self) -> Path:
         """The door."""
-        return self.path / SOCKET
+        return self.near / SOCKET
 
     @property
     def connection_file(self) -> Path:
@@ -78,6 +90,12 @@ class KernelFolder:
         """Remove the folder, the one beside it, and what is in them."""
         for folder in (self.path, self.dummy):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _held(folder: Path, device: int, inode: int) -> int:  # noqa: ARG001 -- another folder may get its path
+    """A descriptor of a folder, never closed: its number must not come to mean the folder of others."""
+    return os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,7 @@ def kernel_spec(
         *seen.mounts,
         *sdk(),
         Mount(Path(start_kernel.__file__), START),
-        Mount(folder.path, folder.path),
+        Mount(folder.path, INSIDE),
         Mount(folder.dummy, DUMMY),
     ]
     if settings.room_notebooks is not None:
@@ -146,12 +164,12 @@ def kernel_spec(
             "-P",
             str(START),
             "-f",
-            str(folder.connection_file),
+            str(INSIDE / CONNECTION),
             "--HistoryManager.enabled=False",
             "--MagicsManager.lazy_magics=sandbox=sandbox.client.notebook",
             "--IPKernelApp.quiet=True",
         ),
-        environment=_variables(folder, listeners, settings, seen),
+        environment=_variables(listeners, settings, seen),
         mounts=tuple(mounts),
         folder=WORK if settings.room_work is not None else HOME,
         listeners=tuple(listener.fileno() for listener in listeners.values()),
@@ -160,9 +178,7 @@ def kernel_spec(
     )
 
 
-def _variables(
-    folder: KernelFolder, listeners: dict[str, Socket], settings: Settings, seen: Environment
-) -> dict[str, str]:
+def _variables(listeners: dict[str, Socket], settings: Settings, seen: Environment) -> dict[str, str]:
     threads = str(max(1, int(settings.room_cpus)))
     return {
         "HOME": str(HOME),
@@ -175,6 +191,6 @@ def _variables(
         "PYTHONNOUSERSITE": "1",
         "PYTHONPATH": str(SDK),
         "ROOM_LISTENERS": json.dumps({address: one.fileno() for address, one in listeners.items()}),
-        "SANDBOX_SOCKET": str(folder.socket),
+        "SANDBOX_SOCKET": str(INSIDE / SOCKET),
         "TMPDIR": "/tmp",  # noqa: S108 -- inside the room
     }

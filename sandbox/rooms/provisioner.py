@@ -154,7 +154,7 @@ class RoomProvisioner(LocalProvisioner):
 
 
 def _folder(above: Path | None, run_as: RunAs | None) -> Path:
-    """A new folder with a short path, for whoever the room belongs to alone."""
+    """A new folder, for whoever the room belongs to alone."""
     path = Path(tempfile.mkdtemp(prefix="room-", dir=above))
     if run_as is not None:
         os.chown(path, run_as.uid, run_as.gid)

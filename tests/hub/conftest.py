@@ -43,8 +43,8 @@ NOBODY: Mapping[str, Mapping[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub that serves an instance with the patients in it."""
-    with running(tmp_path_factory.mktemp("hub")) as here:
+    """A hub that serves an instance with the patients in it, in a folder whose path no socket could have."""
+    with running(tmp_path_factory.mktemp("hub-" + "x" * 100)) as here:
         yield here
 
 

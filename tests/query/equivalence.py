@@ -53,6 +53,31 @@ def assert_rows(sql: str, answer: pa.Table, connection: duckdb.DuckDBPyConnectio
         assert all(value in NOTHING for i, value in enumerate(row) if i not in keys), (sql, row)
 
 
+def assert_best(sql: str, answer: pa.Table, connection: duckdb.DuckDBPyConnection) -> None:
+    """Compare the answer of a question with ORDER BY and LIMIT, in which any of equal rows may come first.
+
+    What it is ordered by are outputs, and agrees place by place; every row is one of plain DuckDB's without
+    the limit.
+    """
+    ours = _rows(answer)
+    tree = parse(sql, 65_536).tree
+    places = [tree.named_selects.index(ordered.this.name) for ordered in tree.args["order"].expressions]
+    best = _rows(connection.sql(tree.sql("duckdb")).to_arrow_table())
+    keys = _keys(tree)
+    assert len(ours) >= len(best), (sql, ours, best)
+    for row, plain in zip(ours, best, strict=False):
+        assert all(same(row[i], plain[i]) for i in places), (sql, row, plain)
+    tree.set("limit", None)
+    rest = _rows(connection.sql(tree.sql("duckdb")).to_arrow_table())
+    for row in ours:
+        found = next((other for other in rest if _same_row(row, other, keys)), None)
+        if found is None:
+            assert keys, (sql, row)
+            assert all(value in NOTHING for i, value in enumerate(row) if i not in keys), (sql, row)
+        else:
+            rest.remove(found)
+
+
 def _keys(tree: exp.Select) -> set[int]:
     """Outputs that are group keys: only grouped answers may have more rows than plain ones."""
     grouped = tree.args.get("group") is not None or tree.args.get("distinct") is not None

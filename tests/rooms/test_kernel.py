@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.rooms import cgroup
 from sandbox.rooms.door import AT_ONCE, WAITING
+from sandbox.rooms.kernel import KernelFolder
 from tests.api.conftest import served
 from tests.api.instance import COUNT, Served
 from tests.rooms.conftest import PARENT
@@ -26,6 +27,17 @@ __all__ = ["served"]
 def folder_of(kernel: Kernel) -> Path:
     """The folder of a kernel's sockets."""
     return Path(kernel.manager.connection_file).parent
+
+
+def door_of(kernel: Kernel) -> str:
+    """The socket of a kernel's door, by the path that its server uses."""
+    return str(KernelFolder(folder_of(kernel)).socket)
+
+
+ASKED_INSIDE = """
+import os, sandbox.client as sb
+print(len(sb.budget('plenty')), os.environ['SANDBOX_SOCKET'])
+"""
 
 
 def groups() -> list[Path]:
@@ -121,7 +133,7 @@ def test_the_kernel_holds_no_token_and_the_door_believes_none(served: Served) ->
                 "print('sbx_' in text, 'TOKEN' in text)"
             )
             assert found.text == "False False\n"
-            await asyncio.to_thread(knock, str(folder_of(kernel) / "api.sock"))
+            await asyncio.to_thread(knock, door_of(kernel))
 
     asked(story())
 
@@ -155,11 +167,9 @@ def test_a_flood_at_the_door_is_sent_away_and_hurts_nobody_else(served: Served) 
 def test_one_kernels_door_is_not_anothers(served: Served) -> None:
     async def story() -> None:
         async with sealed(served) as mine, sealed(served, "sun") as theirs:
-            path = str(folder_of(theirs) / "api.sock")
-            assert Path(path).is_socket()
-            tried = await mine.run(
-                f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})",
-            )
+            assert Path(door_of(theirs)).is_socket()
+            path = os.path.relpath(folder_of(theirs) / "api.sock", "/home/room")
+            tried = await mine.run(f"import socket; socket.socket(socket.AF_UNIX).connect({path!r})")
             assert "FileNotFoundError" in tried.error
             budget = await theirs.run("import sandbox.client as sb; print(len(sb.budget('suns')))")
             assert budget.text == "3\n"
@@ -233,7 +243,37 @@ def test_without_a_wall_there_is_no_kernel_at_all(served: Served, monkeypatch: p
         asked(story())
 
 
-def test_listeners_are_named_by_short_paths() -> None:
+def test_a_kernel_starts_again_where_the_folder_has_a_long_path(served: Served, tmp_path: Path) -> None:
+    deep = tmp_path / "/".join(["a folder of the hub's state"] * 8)
+    deep.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as line, pytest.raises(OSError, match="too long"):
-        line.bind("/tmp/" + "x" * 120)
-    assert len(os.path.join(tempfile.gettempdir(), "room-12345678", "api.sock")) < 108
+        line.bind(str(deep / "room-12345678" / "api.sock"))
+
+    async def story() -> None:
+        async with sealed(served, SANDBOX_ROOM_FOLDER=str(deep)) as kernel:
+            assert folder_of(kernel).is_relative_to(deep)
+            assert (await kernel.run(ASKED_INSIDE)).text == "3 /run/room/api.sock\n"
+            await kernel.manager.restart_kernel(now=True)
+            await kernel.client.wait_for_ready(timeout=120)
+            assert (await kernel.run(ASKED_INSIDE)).text == "3 /run/room/api.sock\n"
+        assert not list(deep.iterdir())
+
+    asked(story())
+
+
+def test_the_short_path_of_a_folder_never_means_that_of_another(tmp_path: Path) -> None:
+    above = tmp_path / "run"
+    seen = set()
+    for _ in range(3):
+        above.mkdir()
+        folders = [KernelFolder(above / name) for name in ("room-a", "room-b")]
+        for folder in folders:
+            folder.path.mkdir()
+            assert folder.near.samefile(folder.path)
+            assert len(str(folder.socket)) < 60
+            seen.add(folder.near)
+        for folder in folders:
+            folder.clear()
+            assert not folder.near.exists()
+        above.rename(tmp_path / f"run-{len(seen)}")
+    assert len(seen) == 6
