@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -19,6 +20,7 @@ from hub_config.login import PEOPLE_FILE
 from hub_config.passwords import Passwords
 
 HERE = Path(__file__).resolve().parent
+PORTS = "SANDBOX_HUB_PORTS"
 EXAMPLES = {"li": ["opc"], "wang": ["steward"], "zhao": ["auditor"]}
 
 
@@ -46,6 +48,8 @@ def complaint(listen: str) -> str:
     unsafe = certificate.complaint(listen) or issuer.complaint()
     if unsafe:
         return unsafe
+    if not re.fullmatch(r"|\d{1,5}(,\d{1,5}){2}", os.environ.get(PORTS, "")):
+        return f"{PORTS} names three ports, as 8001,8002,8003; without it, free ones are found."
     if not (proxy_folder() / "node_modules" / "configurable-http-proxy").is_dir():
         return f"The hub's proxy is not installed in {proxy_folder()}: make setup"
     if node() is None:
@@ -75,7 +79,7 @@ def main() -> int:
         "SANDBOX_HOME": str(home),
         "SANDBOX_HUB_STATE": str(state),
         "SANDBOX_HUB_LISTEN": listen,
-        "SANDBOX_HUB_PORTS": ",".join(map(str, free_ports(3))),
+        PORTS: os.environ.get(PORTS) or ",".join(map(str, free_ports(3))),
         "SANDBOX_HUB_PROXY": str(proxy_folder()),
         "SANDBOX_HUB_NODE": str(node()),
         "SANDBOX_HUB_REPORT_TOKEN": secrets.token_hex(32),

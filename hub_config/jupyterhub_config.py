@@ -52,14 +52,10 @@ c.JupyterHub.custom_scopes = roles.custom_scopes()
 c.JupyterHub.load_roles = roles.hub_roles()
 c.JupyterHub.services = [
     {
-        "name": roles.SERVICE,
-        "url": api,
+        **roles.service(api),
         "command": [str(programs / "sandbox"), "serve"],
         "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         | {"SANDBOX_LISTEN": api.removeprefix("http://")},
-        "oauth_no_confirm": True,
-        "oauth_client_allowed_scopes": [roles.scope(role) for role in roles.ROLES],
-        "display": False,
     },
     {"name": roles.REPORTER, "api_token": os.environ["SANDBOX_HUB_REPORT_TOKEN"]},
 ]

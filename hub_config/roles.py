@@ -32,6 +32,17 @@ def custom_scopes() -> dict[str, dict[str, str]]:
     return known | {REPORT: {"description": "Tell the sandbox's log who logged in and whose server runs."}}
 
 
+def service(url: str) -> dict[str, Any]:
+    """The sandbox as a service of the hub, without what starts it or lets it in."""
+    return {
+        "name": SERVICE,
+        "url": url,
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": [scope(role) for role in ROLES],
+        "display": False,
+    }
+
+
 def hub_roles() -> list[dict[str, Any]]:
     """Roles of the hub. `user`, which everybody has, can only say who it is."""
     to_sandbox = [f"access:services!service={SERVICE}", "tokens!user"]

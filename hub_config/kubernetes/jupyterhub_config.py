@@ -47,14 +47,7 @@ c.ConfigurableHTTPProxy.api_url = (
 c.JupyterHub.custom_scopes = roles.custom_scopes()
 c.JupyterHub.load_roles = roles.hub_roles()
 c.JupyterHub.services = [
-    {
-        "name": roles.SERVICE,
-        "url": api,
-        "api_token": os.environ["SANDBOX_HUB_SERVICE_TOKEN"],
-        "oauth_no_confirm": True,
-        "oauth_client_allowed_scopes": [roles.scope(role) for role in roles.ROLES],
-        "display": False,
-    },
+    {**roles.service(api), "api_token": os.environ["SANDBOX_HUB_SERVICE_TOKEN"]},
     {"name": roles.REPORTER, "api_token": os.environ["SANDBOX_HUB_REPORT_TOKEN"]},
 ]
 

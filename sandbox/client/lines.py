@@ -39,7 +39,8 @@ class Lines:
         self._headers = headers
         self._timeout = httpx.Timeout(timeout, connect=5.0)
         self._transport = transport
-        self._trusted = httpx.create_ssl_context()
+        # Reading the authorities takes a while; a transport that is given sees to its own.
+        self._trusted = httpx.create_ssl_context() if transport is None else False
         self._idle: deque[httpx.Client] = deque()
         self._closed = False
 

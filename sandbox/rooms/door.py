@@ -14,13 +14,14 @@ import asyncio
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
+
+from sandbox.rooms.upstream import Upstream
 
 AT_ONCE = 4
 WAITING = 32
@@ -31,22 +32,6 @@ REPLY_SECONDS = 150.0
 PATH = re.compile(r"/v1/(?!hub-events|kernel-events)[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 ASKED = ("Accept", "Content-Type")
 ANSWERED = ("Content-Type", "Retry-After")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Upstream:
-    """The sandbox API, and as whom to call it.
-
-    Attributes:
-        url: of the service.
-        token: of the person whose server this is.
-        kernel: id of the kernel, told to the service.
-
-    """
-
-    url: str
-    token: str
-    kernel: str
 
 
 class Door:
@@ -61,13 +46,9 @@ class Door:
 
     def __init__(self, path: Path, upstream: Upstream, owner: tuple[int, int] | None = None) -> None:
         self._path = path
-        self._client = httpx.AsyncClient(
-            base_url=upstream.url,
-            headers={"Authorization": f"Bearer {upstream.token}", "Sandbox-Kernel": upstream.kernel},
-            timeout=httpx.Timeout(REPLY_SECONDS, connect=5.0),
-            limits=httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2.0),
-            follow_redirects=False,
-            trust_env=False,
+        self._client = upstream.line(
+            httpx.Timeout(REPLY_SECONDS, connect=5.0),
+            httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=2.0),
         )
         places = _Places()
         application = Application(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.rooms.door import Upstream
+from sandbox.rooms.upstream import Upstream
 
 ARROW = "application/vnd.apache.arrow.stream"
 MOST_TABLES = 200
@@ -21,11 +21,8 @@ async def fill(folder: Path, upstream: Upstream) -> None:
 
     A kernel works without them: what the service does not give in time is left out.
     """
-    headers = {"Authorization": f"Bearer {upstream.token}"}
     places = asyncio.Semaphore(AT_ONCE)
-    async with httpx.AsyncClient(
-        base_url=upstream.url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
-    ) as line:
+    async with upstream.line(PATIENCE_SECONDS) as line:
 
         async def one(dataset: str, table: str) -> None:
             async with places:

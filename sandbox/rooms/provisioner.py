@@ -18,10 +18,11 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.rooms import dummies
 from sandbox.rooms.bubblewrap import Bubblewrap, BubblewrapRoom, nobody
-from sandbox.rooms.door import Door, Upstream
+from sandbox.rooms.door import Door
 from sandbox.rooms.environment import environment
 from sandbox.rooms.kernel import Granted, KernelFolder, kernel_spec
 from sandbox.rooms.spec import RunAs
+from sandbox.rooms.upstream import Upstream
 from sandbox.settings import Settings
 
 TELLING_SECONDS = 30.0
@@ -80,7 +81,7 @@ class RoomProvisioner(LocalProvisioner):
         listeners = self.folder.listen(range(1, len(port_names) + 1))
         try:
             name = f"kernel-{secrets.token_hex(8)}"
-            upstream = _upstream(self.kernel_id)
+            upstream = _upstream()
             granted = Granted.read(await self._tell(upstream, "started"))
             seen = environment(settings.room_python)
             spec = kernel_spec(name, self.folder, listeners, settings, seen, self.run_as, granted)
@@ -126,12 +127,8 @@ class RoomProvisioner(LocalProvisioner):
 
         The reply says what its person's grants let it use up.
         """
-        async with httpx.AsyncClient(trust_env=False, timeout=TELLING_SECONDS) as line:
-            reply = await line.post(
-                f"{upstream.url.rstrip('/')}/v1/kernel-events",
-                headers={"Authorization": f"Bearer {upstream.token}"},
-                json={"event": event, "kernel": self.kernel_id},
-            )
+        async with upstream.line(TELLING_SECONDS) as line:
+            reply = await line.post("v1/kernel-events", json={"event": event, "kernel": self.kernel_id})
         reply.raise_for_status()
         self.told = upstream if event == "started" else None
         found: dict[str, Any] = reply.json()
@@ -162,7 +159,7 @@ def _folder(above: Path | None, run_as: RunAs | None) -> Path:
     return path
 
 
-def _upstream(kernel: str | None) -> Upstream:
+def _upstream() -> Upstream:
     url = os.environ.get("SANDBOX_URL", "")
     token = os.environ.get("JUPYTERHUB_API_TOKEN") or os.environ.get("SANDBOX_TOKEN", "")
     if not url or not token:
@@ -171,4 +168,4 @@ def _upstream(kernel: str | None) -> Upstream:
             "The server of this kernel does not know the sandbox's API.",
             "Start it by `sandbox serve --hub`, or set SANDBOX_URL and SANDBOX_TOKEN for it.",
         )
-    return Upstream(url, token, kernel or "")
+    return Upstream(url, token)

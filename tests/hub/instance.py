@@ -101,6 +101,7 @@ def running(folder: Path, **also: str) -> Iterator[Hub]:
         **{name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")},
         "SANDBOX_HUB_STATE": str(folder / "state"),
         "SANDBOX_HUB_LISTEN": listen,
+        "SANDBOX_HUB_PORTS": ",".join(str(free_port()) for _ in range(3)),
         "SANDBOX_HUB_FIRST_UID": str(first),
         "SANDBOX_ROOM_CGROUP": group,
         "SANDBOX_ROOM_MEMORY_MB": "768",

@@ -151,14 +151,14 @@ def test_a_grant_says_what_a_kernel_and_its_disk_may_use_up(hub: Hub) -> None:
         size = kernel.run("import os; s = os.statvfs('/home/room/work'); print(s.f_blocks * s.f_frsize)")
         assert (4 << 20) < int(size) <= (12 << 20), "the settings say 24 MiB"
         assert kernel.run("print(sorted(os.listdir('/home/room/dummy')))").startswith("['nafld.")
-        assert limit_of(hub, person_folder(hub.folder / "state", "mo")) == (600_000_000 >> 20) << 20
+        assert limits_of(hub, person_folder(hub.folder / "state", "mo")) == {(600_000_000 >> 20) << 20}
 
 
-def limit_of(hub: Hub, folder: Path) -> int:
-    """Bytes of memory of the one kernel of the person whose folder this is."""
+def limits_of(hub: Hub, folder: Path) -> set[int]:
+    """Bytes of memory of every kernel of the person whose folder this is."""
     files = ("memory.limit_in_bytes", "memory.max")
-    (found,) = [path for group in rooms(hub, folder) for file in files if (path := group / file).exists()]
-    return int(found.read_text())
+    found = [path for group in rooms(hub, folder) for file in files if (path := group / file).exists()]
+    return {int(path.read_text()) for path in found}
 
 
 def test_kernels_of_two_people_know_nothing_of_each_other(hub: Hub) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.terminal import sandbox
 
 
@@ -29,6 +31,14 @@ def test_without_its_proxy_the_hub_says_so(tmp_path: Path) -> None:
     assert "make setup" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "hub").exists()
+
+
+@pytest.mark.parametrize("ports", ["8001", "8001,8002", "8001,8002,8003,8004", "8001;8002;8003", "a,b,c"])
+def test_ports_that_are_not_three_are_said(tmp_path: Path, ports: str) -> None:
+    done = hub(tmp_path, SANDBOX_HUB_PORTS=ports)
+    assert done.returncode == 1
+    assert done.stderr.startswith("SANDBOX_HUB_PORTS names three ports")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_command_line_needs_a_passphrase_that_nobody_has_to_type(tmp_path: Path) -> None:

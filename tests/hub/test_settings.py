@@ -8,7 +8,7 @@ from tests.docs.tables import coded, rows
 from tests.house.tree import ROOT
 
 # Set by the hub's own start for its parts.
-INTERNAL = {"SANDBOX_HUB_NODE", "SANDBOX_HUB_PORTS", "SANDBOX_HUB_REPORT_TOKEN"}
+INTERNAL = {"SANDBOX_HUB_NODE", "SANDBOX_HUB_REPORT_TOKEN"}
 ELSEWHERE = re.compile(r"SANDBOX_(HOME|PASSPHRASE|PASSPHRASE_FILE|LISTEN|BEHIND_PROXY|URL|ROOM_[A-Z_]*)")
 
 

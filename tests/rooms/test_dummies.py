@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sandbox.rooms.door import Upstream
 from sandbox.rooms.dummies import fill
+from sandbox.rooms.upstream import Upstream
 
 TABLES = ("people", "../people", "/etc/people", "人口")
 
@@ -45,7 +45,7 @@ def test_a_table_named_like_a_path_is_left_out(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     with ThreadingHTTPServer(("127.0.0.1", 0), Service) as service:
         threading.Thread(target=service.serve_forever, daemon=True).start()
-        asyncio.run(fill(folder, Upstream(f"http://127.0.0.1:{service.server_port}", "a token", "k")))
+        asyncio.run(fill(folder, Upstream(f"http://127.0.0.1:{service.server_port}", "a token")))
         service.shutdown()
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
         "a/dummy/d.people.parquet",
