@@ -68,8 +68,9 @@ class OpenTable:
 class Analyzed:
     """A question with its private boundaries found and its bounds proved.
 
-    `families` are boundaries whose noisy numbers are made to agree. `keys` of open tables bound what one unit
-    moves, so the versions that are read must have been checked for them.
+    `levels` are the boundaries of each GROUP BY of several levels, `families` those whose noisy numbers are
+    made to agree. `keys` of open tables bound what one unit moves, so the versions that are read must have
+    been checked for them.
     `post` runs over the noisy tables and the open tables only. It outputs the columns of
     `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
     """
@@ -83,6 +84,7 @@ class Analyzed:
     direct: Mapping[int, tuple[str, str]]
     families: tuple[Family, ...] = ()
     keys: frozenset[OpenKey] = frozenset()
+    levels: tuple[frozenset[str], ...] = ()
 
 
 def analyze(authorized: Authorized) -> Analyzed:
@@ -116,6 +118,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         errors.direct,
         tuple(walk.families),
         frozenset(walk.keys),
+        tuple(walk.levels),
     )
 
 
@@ -139,6 +142,7 @@ class _Walk:
     authorized: Authorized
     boundaries: list[Boundary] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
+    levels: list[frozenset[str]] = field(default_factory=list)
     noisy_tables: int = 0
     open_tables: list[OpenTable] = field(default_factory=list)
     tables: set[TableKey] = field(default_factory=set)
@@ -173,6 +177,7 @@ class _Walk:
         if has_levels(select):
             boundaries, family, answer = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
             self.boundaries += boundaries
+            self.levels.append(frozenset(b.name for b in boundaries))
             self.families += [family] if family is not None else []
             return answer
         if groups_by_unit(select, scope):

@@ -9,6 +9,7 @@ less where the number of a unit's rows in all groups together is bounded (docs/p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -16,9 +17,10 @@ from enum import Enum, StrEnum
 from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.policy.types import Kind, Scalar
+from sandbox.policy.types import Kind
 from sandbox.privacy.calibrate import Sensitivity
 from sandbox.query.arithmetic import subtract
+from sandbox.query.counting import Counting, Domain
 from sandbox.query.grids import Point, Tree
 from sandbox.query.typed import (
     NATIVE_WIDTH,
@@ -31,7 +33,6 @@ from sandbox.query.typed import (
     type_of,
 )
 
-MOST_KEY_COMBINATIONS = 1_000_000
 MOST_ROWS = 2**40  # of one table; bounds the exact sums
 MOST_PER_UNIT = 2**52
 FINE = 2**40
@@ -69,6 +70,9 @@ class Measures(StrEnum):
     AVERAGED_SUM = "averaged-sum"
     DISTINCT = "distinct"
     RANKS = "ranks"
+
+
+ADDITIVE = (Measures.ROWS, Measures.VALUES, Measures.SUM, Measures.AVERAGED_SUM)  # over rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,15 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Finer:
+    """A finer level of one GROUP BY; `keys` and `measures`: those of the coarser, by its names for them."""
+
+    boundary: Boundary
+    keys: Mapping[str, str]
+    measures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Boundary:
     """One private aggregation.
 
@@ -138,6 +151,7 @@ class Boundary:
         by_row: rows are bounded one by one and in number, and the sensitivities are what follows from that
             alone: no unit is looked at apart.
         trees: vectors of ranks, from which quantiles are read.
+        finer: the level of the same GROUP BY whose numbers are added up here, where there is one.
 
     """
 
@@ -145,7 +159,7 @@ class Boundary:
     rows: exp.Select
     keys: tuple[Key, ...]
     measures: tuple[Measure, ...]
-    domain: tuple[tuple[Scalar | None, ...], ...] | None
+    domain: Domain | None
     groups: int
     limit_groups: bool
     once: bool
@@ -153,6 +167,7 @@ class Boundary:
     unit: str
     by_row: bool = False
     trees: tuple[Tree, ...] = ()
+    finer: Finer | None = None
 
     @property
     def vectors(self) -> tuple[Measure, ...]:
@@ -194,17 +209,16 @@ class Boundary:
 class Measuring:
     """Collects the measures of one boundary while its SELECT is read; equal ones are shared.
 
-    `sure` and `by_row`: as in `Contribution` and `Boundary`; with `by_row`, `per_group` is `sure`.
+    `totals`: how rows count in what adds up; `counting`: in units, distinct values and ranks.
     """
 
     once: bool
     found: bool
-    per_group: int
-    measures: list[Measure]
-    arguments: list[exp.Expr]
-    sure: int | None = None
-    by_row: bool = False
+    counting: Counting
+    totals: Counting
     public_groups: int | None = 1
+    measures: list[Measure] = field(default_factory=list)
+    arguments: list[exp.Expr] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
 
     def units(self, weight: Weight = Weight.SHOWN) -> Measure:
@@ -215,18 +229,18 @@ class Measuring:
         """COUNT(*)."""
         if self.once:
             return self.units(weight)
-        return self._measure(Measures.ROWS, None, False, 0, 0, self.per_group, "count(*)", weight)
+        return self._measure(Measures.ROWS, None, False, 0, 0, self.totals.per_group, "count(*)", weight)
 
     def count_values(self, t: Typed, text: str, weight: Weight = Weight.SHOWN) -> Measure:
         """COUNT(x): rows where x is not NULL."""
         if not t.nullable:
             return self.count_rows(weight)
-        argument = self.argument(t.sql)
-        return self._measure(Measures.VALUES, argument, False, 0, 0, self.per_group, f"count({text})", weight)
+        argument, most = self.argument(t.sql), self.totals.per_group
+        return self._measure(Measures.VALUES, argument, False, 0, 0, most, f"count({text})", weight)
 
     def count_distinct(self, t: Typed, text: str) -> Measure:
         """COUNT(DISTINCT x): of each unit as many values count as it may have rows, or as there are."""
-        most = 1 if t.unit_level else self.per_group
+        most = 1 if t.unit_level else self.counting.per_group
         if t.keys is not None:
             most = max(1, min(most, len(t.keys)))
         argument = self.argument(t.sql)
@@ -254,15 +268,15 @@ class Measuring:
         bounded = clamped(moved)
         assert bounded.low is not None  # noqa: S101 -- clamped
         assert bounded.high is not None  # noqa: S101
-        # A unit may have no row in the group (0), or up to `per_group` rows, each within the bounds.
-        least = min(Decimal(0), bounded.low * self.per_group)
-        most = max(Decimal(0), bounded.high * self.per_group)
+        # A unit may have no row in the group (0), or up to `rows` rows, each within the bounds.
+        rows, by_row = self.totals.per_group, self.totals.by_row
+        least, most = min(Decimal(0), bounded.low * rows), max(Decimal(0), bounded.high * rows)
         decimal = bounded.kind is Kind.DECIMAL
         scale = fixed_point(bounded, max(-least, most))
         low, high = _outward(least, most, scale)
         lowest, highest = _outward(bounded.low, bounded.high, scale)  # one row's part, rounded as it is
-        if self.by_row:
-            low, high = min(0, lowest) * self.per_group, max(0, highest) * self.per_group
+        if by_row:
+            low, high = min(0, lowest) * rows, max(0, highest) * rows
         if max(-low, high) >= MOST_PER_UNIT or not _summable(bounded):
             raise SandboxError(
                 ErrorCode.OVERFLOW_POSSIBLE,
@@ -273,7 +287,7 @@ class Measuring:
         kind = Measures.AVERAGED_SUM if averaged else Measures.SUM
         label = f"sum({text} - {middle:f})" if centred else f"sum({text})"
         later = Decimal(0)
-        rounded = self.by_row and decimal and scale < bounded.scale
+        rounded = by_row and decimal and scale < bounded.scale
         if centred and not self.once and not rounded and _separable(t, middle):
             tree, later = clamped(t).sql, middle
         decimals = bounded.scale if decimal else scale
@@ -311,26 +325,23 @@ class Measuring:
                 if weight.value > known.weight.value:
                     self.measures[i] = replace(known, weight=weight)
                 return self.measures[i]
-        name, rows = f"m{len(self.measures)}", self.per_group
-        totals = (Measures.ROWS, Measures.VALUES, Measures.SUM, Measures.AVERAGED_SUM)
-        found = self.found and kind in totals
-        found = found and max(-low, high) >= LEAST_FOUND
-        in_all = None if self.sure is None else self.sure * row
+        name, adds_up = f"m{len(self.measures)}", kind in ADDITIVE
+        counting = self.totals if adds_up else self.counting
         measure = Measure(
             name,
             kind,
             argument,
             decimal,
             scale,
-            rows,
+            counting.per_group,
             low,
             high,
             label,
             weight,
             decimals,
             middle,
-            in_all,
-            found,
+            None if counting.sure is None else counting.sure * row,
+            self.found and adds_up and max(-low, high) >= LEAST_FOUND,
         )
         self.measures.append(measure)
         return measure
@@ -385,16 +396,3 @@ def to_units(t: Typed, scale: int) -> exp.Expr:
     factor = cast(exp.Literal.string(str(10**scale)), "DOUBLE")
     product = exp.Mul(this=exp.Paren(this=as_double(t).sql.copy()), expression=factor)
     return exp.TryCast(this=exp.Round(this=product), to=type_of("BIGINT"))
-
-
-def key_domain(keys: tuple[Key, ...]) -> tuple[tuple[Scalar | None, ...], ...] | None:
-    """Public values of each key; None when one is not public or there are too many combinations."""
-    domain: list[tuple[Scalar | None, ...]] = []
-    size = 1
-    for key in keys:
-        if key.typed.keys is None:
-            return None
-        values: tuple[Scalar | None, ...] = (*key.typed.keys, None) if key.typed.nullable else key.typed.keys
-        domain.append(values)
-        size *= len(values)
-    return tuple(domain) if size <= MOST_KEY_COMBINATIONS else None

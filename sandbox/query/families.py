@@ -14,66 +14,28 @@ Its variance in a cell of level S:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from sandbox.privacy.mechanisms import Laplace, Mechanism
-from sandbox.query.boundary import Boundary, Measure, Measures
 
-_ADDITIVE = (Measures.UNITS, Measures.ROWS, Measures.VALUES, Measures.SUM, Measures.AVERAGED_SUM)
 MOST_AXES = 6
 Axes = tuple[int, ...]
+Names = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """The noisy tables of one GROUP BY, by name, and which of its keys (axes of `sizes`) each of them has.
 
-    `finest` is the one that has them all.
+    `finest` is the one that has them all. `shared`: each measure that adds up, by its name on each level.
     """
 
     levels: Mapping[str, Axes]
     sizes: tuple[int, ...]
     finest: str
-
-
-def family_of(boundaries: Sequence[Boundary], axes: Sequence[Axes]) -> Family | None:
-    """The family of these levels; None where their exact numbers need not add up.
-
-    They do where a unit has one row, which every level clamps alike, and all keys are public ones.
-    """
-    everything = {axis for own in axes for axis in own}
-    finest = next((b for b, own in zip(boundaries, axes, strict=True) if set(own) == everything), None)
-    if finest is None or finest.domain is None or len(boundaries) < 2 or len(everything) > MOST_AXES:
-        return None
-    if not all(b.once and not b.selects for b in boundaries):
-        return None
-    order = next(own for b, own in zip(boundaries, axes, strict=True) if b is finest)
-    sizes = dict(zip(order, (len(values) for values in finest.domain), strict=True))
-    levels = {b.name: own for b, own in zip(boundaries, axes, strict=True)}
-    return Family(levels, tuple(sizes[axis] for axis in sorted(sizes)), finest.name)
-
-
-def common(family: Family, boundaries: Mapping[str, Boundary]) -> Iterator[dict[str, str]]:
-    """Each measure of the finest level that others have too: its name on each of these levels."""
-    for measure in boundaries[family.finest].measures:
-        if measure.kind not in _ADDITIVE or measure.found:
-            continue
-        names = {
-            level: found.name
-            for level in family.levels
-            if (found := _same(measure, boundaries[level].measures)) is not None
-        }
-        if len(names) > 1:
-            yield names
-
-
-def _same(measure: Measure, among: Sequence[Measure]) -> Measure | None:
-    def facts(m: Measure) -> tuple[object, ...]:
-        return m.kind, m.argument, m.decimal, m.scale, m.low, m.high, m.middle, m.found
-
-    return next((m for m in among if facts(m) == facts(measure)), None)
+    shared: tuple[Names, ...] = ()
 
 
 def variance(mechanism: Mechanism) -> float:

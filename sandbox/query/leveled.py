@@ -9,7 +9,9 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.boundary import Boundary
-from sandbox.query.families import Family, family_of
+from sandbox.query.counting import counting_of, key_domain
+from sandbox.query.families import Family
+from sandbox.query.finer import added_up, family_of, kin_of
 from sandbox.query.grouping_sets import keys_of, level, levels_of, ordered
 from sandbox.query.limits import in_domain, key_literal
 from sandbox.query.parse import place_of
@@ -25,7 +27,8 @@ def aggregate_levels(
 ) -> tuple[list[Boundary], Family | None, Public]:
     """The boundary of each level, whether their numbers can be made to agree, and all of them as one answer.
 
-    Where they can, a row counts on every level or on none: one of whose keys is on no list counts on none.
+    Where they can, a row counts on every level or on none: one of whose keys is on no list counts on none,
+    and of one unit's rows those that the finest level's contribution bounds keep.
 
     Raises:
         SandboxError: as `aggregate`, and `sql-unsupported` for what belongs around the levels.
@@ -35,26 +38,46 @@ def aggregate_levels(
     _check(select, keys, scope, sql)
     known = [key_of(k, i, scope, sql) for i, k in enumerate(keys)]
     blanks = {node: key_literal(None, key) for node, key in zip(keys, known, strict=True)}
+    sets = levels_of(select, sql)
+    axes = [tuple(keys.index(k) for k in own) for own in sets]
+    kin = kin_of(known, axes) if scope.bound.once or not scope.bound.found else None
     boundaries: list[Boundary] = []
     answers: list[Public] = []
-    axes: list[tuple[int, ...]] = []
-    for own in levels_of(select, sql):
-        boundary, answer = aggregate(level(select, own, blanks), scope, name(), floor, sql, _no_scalar)
+    for at, own in enumerate(sets):
+        totals = None
+        if kin is not None and not scope.bound.once and at in kin.places:
+            finest = [known[axis] for axis in axes[kin.finest]]
+            totals = counting_of(finest, key_domain(finest), scope.bound)
+        boundary, answer = aggregate(
+            level(select, own, blanks), scope, name(), floor, sql, _no_scalar, totals
+        )
         boundaries.append(boundary)
         answers.append(answer)
-        axes.append(tuple(keys.index(k) for k in own))
-    family = family_of(boundaries, axes)
-    if family is not None:
-        finest = next(b for b in boundaries if b.name == family.finest)
-        assert finest.domain is not None  # noqa: S101 -- so a family's finest level has
-        listed = [in_domain(k, values) for k, values in zip(finest.keys, finest.domain, strict=True)]
-        values = {k.name: k.typed.sql for k in finest.keys}
-        frame = [_over(test, values) for test in listed]
-        boundaries = [replace(b, rows=b.rows.where(*(f.copy() for f in frame))) for b in boundaries]
+    family = family_of(boundaries, axes, kin) if kin is not None else None
+    if family is not None and kin is not None:
+        boundaries = _related(boundaries, boundaries[kin.finest], family)
     together = answers[0]
     for other in answers[1:]:
         together = put_together(exp.Union(distinct=False), together, other)
     return boundaries, family, ordered(select, together)
+
+
+def _related(boundaries: list[Boundary], finest: Boundary, family: Family) -> list[Boundary]:
+    """The boundaries of a family over the same rows; where units have many, the coarser as sums."""
+    assert finest.domain is not None  # noqa: S101 -- so a family's finest level has
+    listed = [in_domain(k, values) for k, values in zip(finest.keys, finest.domain, strict=True)]
+    values = {k.name: k.typed.sql for k in finest.keys}
+    frame = [_over(test, values) for test in listed]
+    framed = {
+        b.name: replace(b, rows=b.rows.where(*(f.copy() for f in frame)))
+        for b in boundaries
+        if b.name in family.levels
+    }
+    whole = framed[finest.name]
+    found = [framed.get(b.name, b) for b in boundaries]
+    if finest.once:
+        return found
+    return [added_up(b, whole, family) if b.name in framed and b is not whole else b for b in found]
 
 
 def _over(test: exp.Expr, values: dict[str, exp.Expr]) -> exp.Expr:

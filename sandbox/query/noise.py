@@ -13,7 +13,7 @@ from sandbox.privacy.arrow import add_noise
 from sandbox.query.agree import agreed
 from sandbox.query.boundary import Measure, Measures
 from sandbox.query.execute import Executed
-from sandbox.query.families import Family, common, half_widths, variance
+from sandbox.query.families import Family, half_widths, variance
 from sandbox.query.found import with_clamps
 from sandbox.query.price import Priced, PricedBoundary, noise_of
 from sandbox.query.quantiles import with_quantiles
@@ -74,7 +74,7 @@ def _agreeing(
 ) -> dict[str, pa.Table]:
     """Levels of one GROUP BY whose numbers add up, where that makes none of them worse."""
     for family in families:
-        for names in common(family, {name: priced[name].boundary for name in family.levels}):
+        for names in family.shared:
             own = {level: noise_of(priced[level], measure) for level, measure in names.items()}
             variances = {level: variance(n.mechanism) for level, n in own.items()}
             if half_widths(family, {k: (v, own[k].half_width) for k, v in variances.items()}) is None:

@@ -11,6 +11,7 @@ from sandbox.policy.types import Kind
 from sandbox.query.answer import Note
 from sandbox.query.boundary import Measure, Measures
 from sandbox.query.grids import Grid, Reading
+from sandbox.query.level_notes import noisy_notes
 from sandbox.query.price import Priced, PricedBoundary
 from sandbox.query.quantiles import extreme_rows, most_groups
 from sandbox.query.ranks import RANKS_OF
@@ -25,12 +26,7 @@ def notes_on(priced: Priced | None) -> tuple[Note, ...]:
     found: list[Note] = []
     for b in priced.boundaries:
         found += [*_groups(b), *_contribution(b), *_bounds(b), *_found(b), *_means(b), *_quantiles(b)]
-    found.append(
-        Note(
-            "Every number carries noise: counts may fall below zero, parts need not add up to their total.",
-            "每个数字都带有噪声:计数可能小于零,各部分之和不一定等于总数。",
-        )
-    )
+    found += noisy_notes(priced)
     return tuple(dict.fromkeys(found))
 
 

@@ -33,7 +33,7 @@ from sandbox.privacy.mechanisms import Laplace, Mechanism
 from sandbox.privacy.selection import threshold
 from sandbox.query.boundary import Boundary, Measure, Measures
 from sandbox.query.clamp import SHARE, Search, counts_sensitivity, grid
-from sandbox.query.families import Family, common, half_widths, variance
+from sandbox.query.families import Family, half_widths, variance
 from sandbox.query.rewrite import Rewritten
 
 SELECTION_PARTS = 100
@@ -123,7 +123,7 @@ def _agreeing(
     """The half-widths of levels that are made to agree: never wider than each level's own."""
     found = {b.boundary.name: b for b in boundaries}
     for family in families:
-        for names in common(family, {name: found[name].boundary for name in family.levels}):
+        for names in family.shared:
             own = {level: noise_of(found[level], measure) for level, measure in names.items()}
             widths = half_widths(family, {k: (variance(n.mechanism), n.half_width) for k, n in own.items()})
             for level, width in (widths or {}).items():

@@ -11,7 +11,8 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.aggregates import Aggregates
-from sandbox.query.boundary import Boundary, Key, Measuring, Weight, key_domain
+from sandbox.query.boundary import Boundary, Key, Measuring, Weight
+from sandbox.query.counting import Counting, Domain, counting_of, key_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
 from sandbox.query.public_keys import public_keys
@@ -23,7 +24,13 @@ MOST_NUMBERS = 2_000_000
 
 
 def aggregate(
-    select: exp.Select, scope: Scope, name: str, floor: int, sql: str, scalar: Scalar
+    select: exp.Select,
+    scope: Scope,
+    name: str,
+    floor: int,
+    sql: str,
+    scalar: Scalar,
+    totals: Counting | None = None,
 ) -> tuple[Boundary, Public]:
     """The boundary of `select`, and the post-processing that makes its outputs.
 
@@ -34,6 +41,7 @@ def aggregate(
         floor: the policy's least noisy count of units of a group.
         sql: the question's text, for places.
         scalar: gives the post-processing of a SELECT in the place of a value.
+        totals: how rows count in what adds up; None: as in this grouping.
 
     Raises:
         SandboxError: `sql-type`, `sql-unsupported`, `bounds-missing`, `overflow-possible`.
@@ -43,14 +51,10 @@ def aggregate(
     nodes = list(group.expressions) if group is not None else []
     keys = tuple(key_of(node, i, scope, sql) for i, node in enumerate(nodes))
     domain = key_domain(keys) if keys else None
-    groups, limit, per_group = _groups(keys, domain, scope)
-    sure, found = scope.bound.sure, scope.bound.found
-    by_row = not limit and not scope.bound.once and not found
-    by_row = by_row and sure is not None and sure**2 <= groups * per_group**2
-    if by_row and sure is not None:
-        per_group = sure
+    counting = counting_of(keys, domain, scope.bound)
     public_groups = _public_groups(keys, domain)
-    measuring = Measuring(scope.bound.once, found, per_group, [], [], sure, by_row, public_groups)
+    once, found = scope.bound.once, scope.bound.found
+    measuring = Measuring(once, found, counting, totals or counting, public_groups)
     outputs = _Outputs(name, nodes, keys, scope, measuring, sql, scalar)
     post = exp.Select(
         expressions=[
@@ -70,10 +74,10 @@ def aggregate(
         keys=keys,
         measures=tuple(measuring.measures),
         domain=domain,
-        groups=groups,
-        limit_groups=limit,
-        once=scope.bound.once,
-        by_row=by_row,
+        groups=counting.groups,
+        limit_groups=counting.limit,
+        once=once,
+        by_row=counting.by_row,
         floor=floor if keys else 0,
         unit=scope.unit,
         trees=tuple(measuring.trees),
@@ -81,16 +85,14 @@ def aggregate(
     return boundary, Public(post, tuple(p.alias_or_name for p in select.selects))
 
 
-def _public_groups(keys: tuple[Key, ...], domain: tuple[tuple[object, ...], ...] | None) -> int | None:
+def _public_groups(keys: tuple[Key, ...], domain: Domain | None) -> int | None:
     """How many groups the answer will have; None where only the data knows."""
     if keys and domain is None:
         return None
     return math.prod(len(values) for values in domain or ())
 
 
-def _check_numbers(
-    domain: tuple[tuple[object, ...], ...] | None, measuring: Measuring, sql: str, select: exp.Select
-) -> None:
+def _check_numbers(domain: Domain | None, measuring: Measuring, sql: str, select: exp.Select) -> None:
     """Refuse more noisy numbers, one for each public group and measure, than are drawn in reasonable time."""
     numbers = len(measuring.measures) * math.prod(len(values) for values in domain or ())
     if numbers > MOST_NUMBERS:
@@ -124,22 +126,6 @@ def key_of(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
         )  # fmt: skip
     typed = replace(typed, keys=public_keys(typed))
     return Key(f"k{index}", typed, node.sql(DIALECT).replace('"', "")[:60])
-
-
-def _groups(
-    keys: tuple[Key, ...], domain: tuple[tuple[object, ...], ...] | None, scope: Scope
-) -> tuple[int, bool, int]:
-    """Most groups of one unit, whether that must be enforced, and most rows of it in one group."""
-    bound = scope.bound
-    if not keys or all(k.typed.unit_level for k in keys):
-        return 1, False, bound.rows
-    if domain is not None:
-        size = 1
-        for values in domain:
-            size *= len(values)
-        if size <= bound.groups:
-            return size, False, bound.rows_per_group
-    return bound.groups, not bound.once, bound.rows_per_group
 
 
 def _row_level(select: exp.Select, scope: Scope, keys: tuple[Key, ...], measuring: Measuring) -> exp.Select:

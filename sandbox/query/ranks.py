@@ -25,13 +25,14 @@ def quantile(measuring: Measuring, t: Typed, text: str, reading: Reading, fracti
     trees = measuring.trees
     at = next((i for i, tree in enumerate(trees) if tree.measure.argument == argument), len(trees))
     if at == len(trees):
-        scale = 0 if measuring.once or measuring.by_row else FINE_ROWS
-        high = measuring.per_group * 10**scale
-        in_all = None if measuring.sure is None else measuring.sure * 10**scale
+        counting = measuring.counting
+        scale = 0 if measuring.once or counting.by_row else FINE_ROWS
+        high = counting.per_group * 10**scale
+        in_all = None if counting.sure is None else counting.sure * 10**scale
         if high >= MOST_PER_UNIT:
             raise overflow()
         measure = Measure(
-            f"t{at}", Measures.RANKS, argument, False, scale, measuring.per_group, 0, high, RANKS_OF + text,
+            f"t{at}", Measures.RANKS, argument, False, scale, counting.per_group, 0, high, RANKS_OF + text,
             Weight.SHOWN, in_all=in_all,
         )  # fmt: skip
         trees.append(Tree(measure, grid, shape_for(grid.leaves), ()))

@@ -12,13 +12,14 @@ Public keys: every combination appears, with 0 where no row has it. Order never 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN
 from sandbox.query.analyze import Analyzed
-from sandbox.query.boundary import Boundary, Measure, Measures
+from sandbox.query.boundary import Boundary, Finer, Measure, Measures
 from sandbox.query.buckets import PART, bucketed
 from sandbox.query.cells import joined_counts, leaf_counts
 from sandbox.query.growth import check_expanded
@@ -86,15 +87,44 @@ def bounded_select(boundary: Boundary) -> exp.Select:
     """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
     if not boundary.keys and not boundary.measures:
         return exp.Select(expressions=[aliased(exp.Literal.number(1), "one")])
-    pass_of = _once if boundary.once else _by_row if boundary.by_row else _per_unit
-    per_group = pass_of(boundary)
+    if boundary.finer is not None:
+        return _added_up(boundary, boundary.finer)
+    per_group = _per_group(boundary)
     if not boundary.keys:
         return per_group
     if boundary.domain is None:
         order = [exp.Ordered(this=column(k.name), nulls_first=False) for k in boundary.keys]
         per_group.set("order", exp.Order(expressions=order))
         return per_group
-    return _complete(boundary, per_group)
+    return _complete(boundary, {"e": per_group}, {})
+
+
+def _per_group(boundary: Boundary) -> exp.Select:
+    """One row for each group that has one."""
+    pass_of = _once if boundary.once else _by_row if boundary.by_row else _per_unit
+    return pass_of(boundary)
+
+
+def _added_up(boundary: Boundary, finer: Finer) -> exp.Select:
+    """Sums of the groups of a finer level, beside what does not add up and is counted on this one."""
+    parts = {m.name: m for m in boundary.measures}
+    keys = [column(finer.keys[k.name]) for k in boundary.keys]
+    outputs = [aliased(key.copy(), k.name) for key, k in zip(keys, boundary.keys, strict=True)]
+    for name, of in finer.measures.items():
+        outputs.append(aliased(_saturate(exp.Sum(this=column(of)), parts[name]), name))
+    sums = exp.Select(expressions=outputs).from_(subquery(_per_group(finer.boundary), "f"), copy=False)
+    sums = sums.group_by(*keys, copy=False) if keys else sums
+    others = tuple(m for m in boundary.measures if m.name not in finer.measures)
+    tables = {"e": sums}
+    if others:
+        tables["o"] = _per_group(replace(boundary, measures=others, finer=None))
+    places = {m.name: "o" for m in others}
+    if boundary.keys:
+        return _complete(boundary, tables, places)
+    tree = exp.Select(
+        expressions=[aliased(column(m.name, places.get(m.name, "e")), m.name) for m in boundary.measures]
+    ).from_(subquery(sums, "e"), copy=False)
+    return tree.join(subquery(tables["o"], "o"), join_type="CROSS", copy=False) if others else tree
 
 
 def _once(boundary: Boundary) -> exp.Select:
@@ -192,12 +222,15 @@ def _parts(boundary: Boundary, m: Measure) -> exp.Select:
     return exp.Select(expressions=outputs).from_(subquery(units, "r"), copy=False)
 
 
-def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
-    """Every combination of public keys, in the policy's order, with 0 where no row has it."""
+def _complete(boundary: Boundary, tables: Mapping[str, exp.Select], places: Mapping[str, str]) -> exp.Select:
+    """Every combination of public keys, in the policy's order, with 0 where no row has it.
+
+    `tables`: by alias, groups that have a row; `places`: in which of them a measure is, if not in `e`.
+    """
     assert boundary.domain is not None  # noqa: S101 -- only called for public keys
     outputs: list[exp.Expr] = []
     tree = exp.Select()
-    same: list[exp.Expr] = []
+    same: dict[str, list[exp.Expr]] = {alias: [] for alias in tables}
     order: list[exp.Expr] = []
     for key, values in zip(boundary.keys, boundary.domain, strict=True):
         table = f"d_{key.name}"
@@ -210,14 +243,17 @@ def _complete(boundary: Boundary, per_group: exp.Select) -> exp.Select:
         )
         tree = tree.join(source, join_type="CROSS", copy=False) if outputs else tree.from_(source, copy=False)
         outputs.append(aliased(column(key.name, table), key.name))
-        same.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, "e")))
+        for alias, equal in same.items():
+            equal.append(exp.NullSafeEQ(this=column(key.name, table), expression=column(key.name, alias)))
         order.append(exp.Ordered(this=column("i", table), nulls_first=False))
     for m in boundary.measures:
         zero = cast(exp.Literal.number(0), column_type(m))
-        value = exp.Coalesce(this=column(m.name, "e"), expressions=[zero])
+        value = exp.Coalesce(this=column(m.name, places.get(m.name, "e")), expressions=[zero])
         outputs.append(aliased(value, m.name))
     tree.set("expressions", outputs)
-    tree = tree.join(subquery(per_group, "e"), on=exp.and_(*same), join_type="LEFT", copy=False)
+    for alias, found in tables.items():
+        on = exp.and_(*same[alias])
+        tree = tree.join(subquery(found, alias), on=on, join_type="LEFT", copy=False)
     tree.set("order", exp.Order(expressions=order))
     return tree
 
