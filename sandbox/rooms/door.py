@@ -63,7 +63,7 @@ class Door:
         )
         listener = bind_unix_socket(str(path), mode=0o600)
         if owner is not None:
-            os.chown(path, *owner)
+            os.chown(path, *owner, follow_symlinks=False)
         self._server.add_socket(listener)
 
     async def close(self) -> None:

@@ -63,7 +63,7 @@ class RoomProvisioner(LocalProvisioner):
         self.folder.connection_file.unlink(missing_ok=True)
         found: dict[str, Any] = await super().pre_launch(**kwargs)
         if self.run_as is not None:
-            os.chown(self.folder.connection_file, self.run_as.uid, self.run_as.gid)
+            os.chown(self.folder.connection_file, self.run_as.uid, self.run_as.gid, follow_symlinks=False)
         return found
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
