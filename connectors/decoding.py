@@ -66,7 +66,8 @@ class Utf8Stream(io.RawIOBase):
         self._encoding, self._strict = self._settle(options.encoding)
         self._decoder = codecs.getincrementaldecoder(self._encoding)(_HANDLER)
         self._plausibility = None
-        if judged(self._encoding) and not options.encoding_is_certain:
+        # A byte order mark answers for itself, and undeclared text is strict UTF-8.
+        if not (self._offset or self._strict or options.encoding_is_certain) and judged(self._encoding):
             self._plausibility = Plausibility(name, self._encoding)
 
     def _settle(self, declared: str | None) -> tuple[str, bool]:
@@ -115,13 +116,19 @@ class Utf8Stream(io.RawIOBase):
         return count
 
     def _other(self, chunk: bytes) -> bytes:
-        if self._plausibility is not None and not self._plausibility.satisfied and not chunk.isascii():
-            self._plausibility.look(chunk)
+        self._look(chunk)
         text = self._decoder.decode(chunk, final=self._ended)
         self.marked = self.marked or MARK in text
         return text.encode("utf-8")
 
+    def _look(self, chunk: bytes) -> None:
+        if self._plausibility is None or self._plausibility.satisfied:
+            return
+        if not chunk.isascii() or b"\0" in chunk:
+            self._plausibility.look(chunk)
+
     def _utf8(self, chunk: bytes) -> bytes:
+        self._look(chunk)
         cut = self._decoder.getstate()[0]
         if not cut and chunk.isascii():
             self._advance(chunk)

@@ -4,33 +4,49 @@ CP932 and Big5 bytes decode as GB18030 without an error, to garbage. Nothing is 
 encoding stays, but where the text is improbable in it and probable in another one, a person is asked.
 
 Rules
-- Counted are the characters beyond ASCII that are letters, in distinct cells. Text is as probable as the
-  share of them that one written language commonly uses: the first level of GB 2312 (simplified Chinese), of
-  Big5 (traditional), of JIS X 0208 with kana (Japanese), the syllables of KS X 1001 (Korean), or Latin,
-  Greek and Cyrillic letters that stand among others.
+- Counted are the characters beyond ASCII that are letters, in distinct cells. East Asian text is as probable
+  as the share of them that its language uses most (`common_characters`); text in an encoding of single bytes
+  as the share of them that stand among ASCII letters, or in Cyrillic words.
 - Asked is only where another encoding decodes every byte, and its text is much more probable.
+- A zero in every other byte is asked about too: UTF-16 without its byte order mark.
 - What is judged is the head of the text, until enough characters were seen. No character enters an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cache
 
+from connectors.common_characters import JAPANESE, KOREAN, LETTERS, SIMPLIFIED, TRADITIONAL
 from connectors.opening import unreadable
 
-_CANDIDATES = ("utf-8", "gb18030", "cp950", "cp932", "euc_jp", "cp949")
-_WIDE = frozenset(
-    {"gb18030", "big5", "big5hkscs", "cp950", "cp932", "shift_jis", "euc_jp", "cp949", "euc_kr"}
-)
-_NARROW = frozenset({"iso8859-1", "iso8859-15", "cp1250", "cp1251", "cp1252"})
-_SAME = {"big5": "cp950", "big5hkscs": "cp950", "shift_jis": "cp932", "euc_kr": "cp949"}
+_CHINESE = (SIMPLIFIED, TRADITIONAL)
+_WIDE = {
+    "utf-8": (*_CHINESE, JAPANESE, KOREAN, LETTERS),  # and UTF-16
+    # GB 2312 has kana, too.
+    "gb18030": (*_CHINESE, JAPANESE, LETTERS),
+    "cp950": (TRADITIONAL, LETTERS),
+    "cp932": (JAPANESE, LETTERS),
+    "euc_jp": (JAPANESE, LETTERS),
+    "cp949": (KOREAN, LETTERS),
+}
+_UTF_16 = ("utf-16-le", "utf-16-be")
+_NARROW = ("cp1252", "cp1251")
+_SAME = {
+    "big5": "cp950",
+    "big5hkscs": "cp950",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "iso8859-1": "cp1252",
+    "iso8859-15": "cp1252",
+    "cp1250": "cp1252",
+}
 
 _ENOUGH_BYTES = 20_000
 _FEWEST = 6
-_PROBABLE = 0.85
-_MARGIN = 0.2
+_PROBABLE = 0.5
+_PROBABLE_WORDS = 0.9
+_MARGIN = 0.35
+_ZEROS = 0.05
 _CELLS = re.compile(r"[\s,;|\"'()/]+")
 _LINES = re.compile(rb"[\r\n]+")
 _FOREIGN = re.compile(r"[^\x00-\x7f]")
@@ -39,7 +55,7 @@ _RUNS = re.compile(r"[^\x00-\x7f]+")
 
 def judged(encoding: str) -> bool:
     """Whether text in this declared encoding can be judged."""
-    return encoding in _WIDE or encoding in _NARROW
+    return _like(encoding) in {*_WIDE, *_UTF_16, *_NARROW}
 
 
 class Plausibility:
@@ -68,6 +84,22 @@ class Plausibility:
             SandboxError: SOURCE_UNREADABLE: the text reads as another encoding's.
 
         """
+        first = not self._seen
+        if self._encoding not in _UTF_16:
+            self._take_lines(chunk)
+        elif first:
+            # Its lines do not end where a byte says so; the second chunk may begin within a character.
+            self._seen += chunk[:_ENOUGH_BYTES]
+        better = (_with_zeros(chunk) if first else None) or likelier(self._seen, self._encoding)
+        if better not in (None, self._encoding):
+            raise unreadable(
+                f"{self._name} is declared {self._encoding}, but its text is none that people write; "
+                f"read as {better} it is.",
+                f"Declare the encoding {better}. If {self._encoding} is right, say so by the option "
+                "encoding_is_certain.",
+            )
+
+    def _take_lines(self, chunk: bytes) -> None:
         pieces = _LINES.split(chunk)
         # A chunk may begin and end within a character.
         torn = {pieces[-1]} if not self._seen else {pieces[0], pieces[-1]}
@@ -77,30 +109,40 @@ class Plausibility:
             if len(line) < room:
                 self._seen += line + b"\n"
                 room -= len(line) + 1
-        better = likelier(self._seen, self._encoding)
-        if better is not None:
-            raise unreadable(
-                f"{self._name} is declared {self._encoding}, but its text is none that people write; "
-                f"read as {better} it is.",
-                f"Declare the encoding {better}. If {self._encoding} is right, say so by the option "
-                "encoding_is_certain.",
-            )
 
 
 def likelier(raw: bytes | bytearray, encoding: str) -> str | None:
     """An encoding in which `raw` is much more probable than in the given one, or None."""
-    own = probability(raw.decode(encoding, "replace"), narrow=encoding in _NARROW)
-    if own is None or own >= 1 - _MARGIN:
+    own = _probability(raw.decode(encoding, "replace"), encoding)
+    if own is None or own > 1 - _MARGIN or (encoding == "utf-8" and _decoded(raw, encoding) is not None):
         return None
-    found = []
-    for other in _CANDIDATES:
-        if other == _SAME.get(encoding, encoding):
-            continue
-        text = _decoded(raw, other)
-        score = None if text is None else probability(text)
-        if score is not None and score >= max(_PROBABLE, own + _MARGIN):
-            found.append((score, other))
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    for others, least in ((tuple(_WIDE), _PROBABLE), (_NARROW, _PROBABLE_WORDS)):
+        found = []
+        for other in others:
+            text = None if other == _like(encoding) else _decoded(raw, other)
+            score = None if text is None else _probability(text, other)
+            if score is not None and other == "utf-8":
+                score = (
+                    1.0  # whatever its language: other bytes are UTF-8 by chance once in thousands of files
+                )
+            if score is not None and score >= max(least, own + _MARGIN):
+                found.append((score, other))
+        if found:
+            return max(found)[1]
+    return None
+
+
+def _like(encoding: str) -> str:
+    return _SAME.get(encoding, encoding)
+
+
+def _with_zeros(chunk: bytes) -> str | None:
+    head = chunk[: _ENOUGH_BYTES - _ENOUGH_BYTES % 2]
+    for encoding, zeros, others in ((_UTF_16[0], head[1::2], head[::2]), (_UTF_16[1], head[::2], head[1::2])):
+        # Others are zero in a few characters: U+4E00, U+3000.
+        if zeros.count(0) > max(_ZEROS * len(zeros), 4 * others.count(0)):
+            return encoding if _decoded(head, encoding) is not None else None
+    return None
 
 
 def _decoded(raw: bytes | bytearray, encoding: str) -> str | None:
@@ -113,20 +155,18 @@ def _decoded(raw: bytes | bytearray, encoding: str) -> str | None:
     return None
 
 
-def probability(text: str, *, narrow: bool = False) -> float | None:
-    """Share of the letters beyond ASCII that one language commonly uses; None if there are too few."""
+def _probability(text: str, encoding: str) -> float | None:
+    """How probable a text is in the languages of an encoding, 0 to 1; None if it has too few letters."""
     cells = "\n".join(sorted(set(_CELLS.split(text))))
     letters = [c for c in _FOREIGN.findall(cells) if not _is_punctuation(c)]
     if len(letters) < _FEWEST:
         return None
-    if narrow:
+    if _like(encoding) in _NARROW:
         # Latin, Greek and Cyrillic write words; an East Asian text read as Latin has accents in long rows.
-        alone = sum(len(run) for run in _RUNS.findall(cells) if _is_word(run))
-        return alone / max(1, sum(len(run) for run in _RUNS.findall(cells)))
-    half = sum("\uff61" <= c <= "\uff9f" for c in letters)
-    if half >= 0.95 * len(letters):
-        return 1.0
-    return max(sum(c in common for c in letters) / len(letters) for common in _languages())
+        runs = _RUNS.findall(cells)
+        return sum(len(run) for run in runs if _is_word(run)) / sum(map(len, runs))
+    languages = _WIDE.get(_like(encoding), _WIDE["utf-8"])
+    return max(sum(c in common for c in letters) / len(letters) for common in languages)
 
 
 def _is_punctuation(character: str) -> bool:
@@ -138,28 +178,3 @@ def _is_word(run: str) -> bool:
         return run.isalpha()
     cyrillic = all("\u0400" <= c <= "\u04ff" for c in run)
     return cyrillic and (run.islower() or run.isupper() or run.istitle())
-
-
-@cache
-def _languages() -> tuple[frozenset[str], ...]:
-    kana = frozenset(map(chr, [*range(0x3041, 0x3097), *range(0x30A0, 0x3100)]))
-    latin = frozenset(map(chr, [*range(0xC0, 0x250), *range(0x370, 0x460)]))
-    return (
-        frozenset(_rows("gb2312", range(0xB0, 0xD8))),
-        frozenset(_big5()),
-        frozenset(_rows("euc_jp", range(0xB0, 0xD0))) | kana,
-        frozenset(_rows("euc_kr", range(0xB0, 0xC9))),
-        latin,
-    )
-
-
-def _rows(encoding: str, rows: range) -> Iterator[str]:
-    for row in rows:
-        for cell in range(0xA1, 0xFF):
-            yield from bytes((row, cell)).decode(encoding, "ignore")
-
-
-def _big5() -> Iterator[str]:
-    for row in range(0xA4, 0xC7):
-        for cell in (*range(0x40, 0x7F), *range(0xA1, 0xFF)):
-            yield from bytes((row, cell)).decode("big5", "ignore")
