@@ -7,7 +7,7 @@ import time
 
 import rich
 
-from benchmarks import accuracy, groups, hot, load, memory, question, rooms, tpch
+from benchmarks import accuracy, groups, hot, load, memory, question, rooms, stages, tpch
 from benchmarks.report import RESULTS, Report, machine, save
 from benchmarks.scale import WHOLE
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "tpch": tpch.run,
     "accuracy": accuracy.run,
     "load": load.run,
+    "stages": stages.run,
     "hot": hot.run,
     "groups": groups.run,
     "memory": memory.run,

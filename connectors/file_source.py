@@ -116,7 +116,11 @@ class FilesSource:
         sizes = [part.place.size for part in self._parts]
         known = [size for size in sizes if size is not None]
         return SourceDescription(
-            self._name, self._uri, self._digest, size=sum(known) if len(known) == len(sizes) else None
+            self._name,
+            self._uri,
+            self._digest,
+            size=sum(known) if len(known) == len(sizes) else None,
+            hashes=all(part.place.origin is not None for part in self._parts),
         )
 
     def columns(self) -> tuple[str, ...]:
@@ -157,7 +161,12 @@ class FilesSource:
 
 
 def _digest(parts: tuple[FilePart, ...]) -> str | None:
-    """Of the files' bytes, as `sha256sum` gives it for one; None unless all lie on this machine."""
+    """Of the files' bytes, as `sha256sum` gives it for one; None unless all lie on this machine.
+
+    Raises:
+        SandboxError: SOURCE_UNREADABLE: a file is there no more.
+
+    """
     files = dict.fromkeys(part.place.origin for part in parts)
     if None in files:
         return None
@@ -166,8 +175,11 @@ def _digest(parts: tuple[FilePart, ...]) -> str | None:
         for path in filter(None, files):
             with path.open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    except OSError:
-        return None
+    except OSError as error:
+        raise unreadable(
+            f"{parts[0].place.name} could not be read to its end: {error.strerror or 'it broke off'}.",
+            "Nothing was changed; load it again when it is whole.",
+        ) from None
     if len(digests) == 1:
         return f"sha256:{digests[0]}"
     return "sha256:" + hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -65,9 +65,8 @@ class Reading:
         self.stop = threading.Event()
         self._good = 0
         self._stored = 0
-        # A connector that knows its source's digest need not be hashed again.
-        self._known_digest = source.describe().digest
-        self._hash = hashlib.sha256()
+        described = source.describe()
+        self._hash = None if described.digest or described.hashes else hashlib.sha256()
 
     @property
     def schema(self) -> pa.Schema:
@@ -77,7 +76,8 @@ class Reading:
     @property
     def digest(self) -> str | None:
         """Digest of the source: the connector's, else of the records as they were read, once all were."""
-        return self._source.describe().digest or f"records-sha256:{self._hash.hexdigest()}"
+        known = self._source.describe().digest
+        return known if self._hash is None else f"records-sha256:{self._hash.hexdigest()}"
 
     def rounded(self) -> Mapping[str, int]:
         """Decimals that were rounded, by column."""
@@ -112,7 +112,7 @@ class Reading:
         for raw in self._source.batches(self._columns):
             if not self.types:
                 self.types = {field.name: str(field.type) for field in raw.rows.schema}
-            if self._known_digest is None:
+            if self._hash is not None:
                 self._hash.update(raw.rows.serialize())
             yield self._checks.check(self._validator.check(raw))
 

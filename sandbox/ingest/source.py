@@ -36,13 +36,15 @@ RAW_CHARACTERS = 65_536
 class SourceDescription:
     """What is read: a short name, a URI without secrets, and size (bytes) and digest where known.
 
-    A digest (`sha256:…`) is of the bytes that were read, and is known after they were, if at all.
+    A digest (`sha256:…`) is of the bytes that were read, and is known after they were, if at all. A source
+    that is sure to know it then says so by `hashes`; the records of others are hashed as they come.
     """
 
     name: str
     uri: str
     digest: str | None = None
     size: int | None = None
+    hashes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

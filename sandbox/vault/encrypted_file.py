@@ -81,6 +81,8 @@ class FileWriter:
                 pa.PythonFile(self._hashing, mode="w"),
                 schema,
                 compression="zstd",
+                # Whole columns are read: nobody would look at least and greatest values of their parts.
+                write_statistics=False,
                 encryption_properties=properties,
                 store_decimal_as_integer=True,
             )

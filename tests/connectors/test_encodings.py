@@ -1,4 +1,4 @@
-"""Every declared encoding against every real one: another's text is asked about, the right one is believed."""
+"""Every declared encoding against every real one: another one is asked about, the right one is believed."""
 
 from __future__ import annotations
 

@@ -261,6 +261,15 @@ def test_the_digest_is_that_of_the_bytes(put, tmp_path):
     assert both.describe().digest != changed.describe().digest
 
 
+def test_a_file_that_vanishes_while_it_is_read_ends_the_load(put, tmp_path):
+    source = open_source(put("a.csv", b"a\n1\n"))
+    assert source.describe().hashes, "so its records are not hashed a second time"
+    batches = source.batches()
+    next(batches)
+    (tmp_path / "a.csv").unlink()
+    assert "to its end" in refusal(ErrorCode.SOURCE_UNREADABLE, lambda: list(batches)).message
+
+
 def test_folders_as_partitions(tmp_path):
     for year in (2019, 2020):
         folder = tmp_path / f"年={year}" / "city=%E6%B2%AA"
