@@ -5,7 +5,7 @@ encoding stays, but where the text is improbable in it and probable in another o
 
 Rules
 - Counted are the characters beyond ASCII that are letters, in distinct cells. East Asian text is as probable
-  as the share of them that its language uses most (`common_characters`); text in an encoding of single bytes
+  as the share of them that its language uses most (`frequent`); text in an encoding of single bytes
   as the share of them that stand among ASCII letters, or in Cyrillic words.
 - Asked is only where another encoding decodes every byte, and its text is much more probable.
 - A zero in every other byte is asked about too: UTF-16 without its byte order mark.
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from connectors.common_characters import JAPANESE, KOREAN, LETTERS, SIMPLIFIED, TRADITIONAL
+from connectors.frequent import JAPANESE, KOREAN, LETTERS, SIMPLIFIED, TRADITIONAL
 from connectors.opening import unreadable
 
 _CHINESE = (SIMPLIFIED, TRADITIONAL)
