@@ -10,7 +10,7 @@ from rich.table import Table
 
 from sandbox.cli import terminal
 from sandbox.query.answer import Answer, AnswerColumn, BudgetState, Cost, Estimate, Share
-from sandbox.service.documents import plain
+from sandbox.service.documents import map_text, plain
 
 DIGITS_OF_AN_ERROR_BAR = 2
 """An error bar is rounded up to this many digits, and the decimals of its number end where it ends."""
@@ -189,4 +189,6 @@ def _exact(value: object) -> str:
         return "NULL"
     if isinstance(value, Decimal):
         return plain(value)
+    if isinstance(value, list):
+        return map_text(value)
     return f"{value:.10g}" if isinstance(value, float) else str(value)

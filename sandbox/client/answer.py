@@ -69,8 +69,8 @@ class Answer:
         return pa.Table.from_arrays(arrays, names=_distinct(names))
 
     def to_pandas(self, *, errors: bool = False) -> Any:
-        """The rows as a pandas frame (needs pandas); `errors` as in `to_arrow`."""
-        return self.to_arrow(errors=errors).to_pandas()
+        """The rows as a pandas frame (needs pandas), maps as dicts; `errors` as in `to_arrow`."""
+        return self.to_arrow(errors=errors).to_pandas(maps_as_pydicts="strict")
 
     def to_polars(self, *, errors: bool = False) -> polars.DataFrame:
         """The rows as a Polars frame (needs polars); `errors` as in `to_arrow`."""
@@ -139,7 +139,7 @@ class Answer:
         head = self.table.slice(0, ROWS_SHOWN)
         widths = dict(zip(self.half_widths.column_names, self.half_widths.columns, strict=True))
         blank: list[float | None] = [None] * head.num_rows
-        values = [column.to_pylist() for column in head.columns]
+        values = [[_in_words(cell) for cell in column.to_pylist()] for column in head.columns]
         errors = [
             widths[name].slice(0, ROWS_SHOWN).to_pylist() if name in widths else blank
             for name in head.column_names
@@ -181,6 +181,14 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
+def _in_words(cell: Any) -> Any:
+    """A map as DuckDB writes one, `{a=12, b=7}`; anything else as it is."""
+    if not isinstance(cell, list):
+        return cell
+    pairs = (f"{page.number(key, None)}={page.number(value, None)}" for key, value in cell)
+    return f"{{{', '.join(pairs)}}}"
+
+
 def _said(value: Any, width: float | None, column: model.Column) -> str:
     if not column.noisy or value is None:
         return page.number(value, None)
@@ -192,13 +200,13 @@ def _scale(shown: list[tuple[list[Any], list[float | None]]], at: int) -> tuple[
     ends = [
         (float(row[at]) - width, float(row[at]) + width)
         for row, widths in shown
-        if (width := widths[at]) is not None and row[at] is not None
+        if (width := widths[at]) is not None and row[at] is not None and not isinstance(row[at], str)
     ]
     return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
 
 
 def _bar(value: Any, width: float | None, scale: tuple[float, float] | None) -> str:
-    if value is None or width is None or scale is None:
+    if value is None or width is None or scale is None or isinstance(value, str):
         return ""
     return page.error_bar(float(value), width, *scale)
 

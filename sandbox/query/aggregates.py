@@ -18,6 +18,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.arithmetic import multiply
 from sandbox.query.boundary import Measure, Measuring, Weight, centre
+from sandbox.query.histograms import Cells, by_value
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.ranks import quantile
 from sandbox.query.readings import QUANTILES, wanted
@@ -43,6 +44,7 @@ class Aggregates:
     name: str
     scope: Scope
     measuring: Measuring
+    cells: Cells
     sql: str
 
     def of(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
@@ -73,6 +75,9 @@ class Aggregates:
                     return self._pair(node, condition)
                 case _ if type(node) in QUANTILES:
                     return self._quantile(node, condition)
+                case exp.Mode() | exp.AnonymousAggFunc():
+                    counted = by_value(node, condition, self.scope.lowering, self.sql)
+                    return column(self.cells.cell(*counted), self.name)
         except SandboxError as error:
             if error.place is None:
                 error.place = place_of(node, self.sql)
@@ -80,7 +85,7 @@ class Aggregates:
         raise self._unsupported(
             node,
             "Supported: COUNT, COUNT_IF, SUM, AVG, VAR, STDDEV, COVAR, CORR, REGR_SLOPE, REGR_INTERCEPT, "
-            "REGR_R2, REGR_COUNT, MEDIAN, QUANTILE_CONT, QUANTILE_DISC, MIN, MAX.",
+            "REGR_R2, REGR_COUNT, MEDIAN, QUANTILE_CONT, QUANTILE_DISC, MIN, MAX, MODE, HISTOGRAM.",
         )
 
     def _count(self, node: exp.Count, condition: Typed | None) -> exp.Expr:

@@ -27,6 +27,7 @@ from sandbox.query.families import Family
 from sandbox.query.grouping_sets import has_levels
 from sandbox.query.growth import check_parts
 from sandbox.query.half_widths import output_errors
+from sandbox.query.histograms import Fold
 from sandbox.query.leveled import aggregate_levels
 from sandbox.query.open_keys import declared_keys
 from sandbox.query.parse import place_of
@@ -70,7 +71,7 @@ class Analyzed:
 
     `levels` are the boundaries of each GROUP BY of several levels, `families` those whose noisy numbers are
     made to agree. `keys` of open tables bound what one unit moves, so the versions that are read must have
-    been checked for them.
+    been checked for them. `folds` are the counts that are put into cells.
     `post` runs over the noisy tables and the open tables only. It outputs the columns of
     `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
     """
@@ -85,6 +86,7 @@ class Analyzed:
     families: tuple[Family, ...] = ()
     keys: frozenset[OpenKey] = frozenset()
     levels: tuple[frozenset[str], ...] = ()
+    folds: tuple[Fold, ...] = ()
 
 
 def analyze(authorized: Authorized) -> Analyzed:
@@ -106,7 +108,7 @@ def analyze(authorized: Authorized) -> Analyzed:
                 "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
                 place=place_of(_first_output(root), authorized.resolved.parsed.sql),
             )
-    errors = output_errors(result.tree, walk.boundaries)
+    errors = output_errors(result.tree, walk.boundaries, walk.folds)
     read = {t.name for t in errors.tree.find_all(exp.Table)}
     return Analyzed(
         authorized,
@@ -119,6 +121,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         tuple(walk.families),
         frozenset(walk.keys),
         tuple(walk.levels),
+        tuple(walk.folds),
     )
 
 
@@ -148,6 +151,7 @@ class _Walk:
     tables: set[TableKey] = field(default_factory=set)
     named: dict[int, Relation] = field(default_factory=dict)
     keys: set[OpenKey] = field(default_factory=set)
+    folds: list[Fold] = field(default_factory=list)
 
     @property
     def sql(self) -> str:
@@ -184,7 +188,7 @@ class _Walk:
             return rows_per_unit(select, scope, self.sql)
         self._refuse_order_dependence(select)
         if self._aggregates(select):
-            boundary, result = aggregate(
+            aggregated = aggregate(
                 select,
                 scope,
                 self._name(),
@@ -192,8 +196,9 @@ class _Walk:
                 self.sql,
                 lambda node: self._scalar(node, ctes),
             )
-            self.boundaries.append(boundary)
-            return result
+            self.boundaries += aggregated.boundaries
+            self.folds += aggregated.folds
+            return aggregated.answer
         return self._rows(select, scope)
 
     def _public(

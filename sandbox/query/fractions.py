@@ -3,6 +3,7 @@
 - `QUANTILE_CONT(x, [0.25, 0.5]) AS q` gives a column for each fraction, `q_p25` and `q_p50`, so that each has
   an error bar of its own.
 - `PERCENTILE_CONT(f) WITHIN GROUP (ORDER BY x)` is `QUANTILE_CONT(x, f)`; of a descending order, at 1 - f.
+- `MODE() WITHIN GROUP (ORDER BY x)` is `MODE(x)`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ def fraction_of(node: exp.Expr | None) -> Decimal | None:
 
 def _plain(within: exp.WithinGroup) -> exp.Expr | None:
     call, order = within.this, within.expression
+    if isinstance(call, exp.Mode) and call.this is None and isinstance(order, exp.Order):
+        by = [item for item in order.expressions if not item.args.get("desc")]
+        return exp.Mode(this=by[0].this.copy()) if len(by) == len(order.expressions) == 1 else None
     if not isinstance(call, exp.PercentileCont | exp.PercentileDisc) or call.expression:
         return None
     fraction = fraction_of(call.this)

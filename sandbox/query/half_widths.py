@@ -10,6 +10,7 @@ Windows over noisy numbers stand for numbers of their own, if neither their rows
   AVG(e) that divided by the numbers in the frame. LAG, LEAD, FIRST_VALUE, … have the other row's h(e).
 - Numbers with noise in common (n / SUM(n) OVER ()) add up as they are, not in squares: an upper bound.
 - Extremes and ranks have none: which row is the largest is itself chosen by noise.
+- Every count in a cell of HISTOGRAM has the same one, so it is the cell's; MODE has none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from sandbox.query.boundary import Boundary
+from sandbox.query.histograms import Fold, Reading
 from sandbox.query.public import total
 from sandbox.query.relations import column
 from sandbox.query.typed import cast, type_of
@@ -53,7 +55,7 @@ class _Atom:
     measures: frozenset[str]
 
 
-def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithErrors:
+def output_errors(tree: exp.Select, boundaries: Sequence[Boundary], folds: Sequence[Fold] = ()) -> WithErrors:
     """Add a half-width column for each output that is computed row by row from one noisy table."""
     tree = total(flattened(tree))
     names = {b.name for b in boundaries}
@@ -61,7 +63,7 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
         return WithErrors(tree, frozenset(), {})
     together = _together(tree)
     if together is not None:
-        return _errors_together(tree, together, boundaries)
+        return _errors_together(tree, together, boundaries, folds)
     boundary = _source(tree, boundaries)
     if boundary is None:
         return WithErrors(tree, frozenset(range(len(tree.selects))), {})
@@ -69,6 +71,9 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
     measures = {m.name: m.name for m in boundary.measures}
     measures |= {p.name: t.measure.name for t in boundary.trees for p in t.points}
     moments = {p.name for p in boundary.points if not p.typed.number}
+    cells = {f.name: f for f in folds if f.table == boundary.name}
+    measures |= {name: name for name in cells}
+    moments |= cells.keys()
     found: set[int] = set()
     direct: dict[int, tuple[str, str]] = {}
     for i, projection in enumerate(list(tree.selects)):
@@ -76,11 +81,16 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary]) -> WithError
         if not _reads(value, measures) and value.find(exp.Subquery) is None:
             continue
         found.add(i)
-        if _reads(value, moments):
+        cell = cells.get(value.name) if isinstance(value, exp.Column) else None
+        if cell is not None and cell.reading is Reading.HISTOGRAM:
+            direct[i] = (cell.source, cell.measure)
+            width: exp.Expr | None = _unless_null(value, column(HALF_WIDTH + cell.measure, cell.source))
+        elif _reads(value, moments):
             continue  # a day or time has no half-width
+        else:
+            width = _half_width(value, measures, boundary.name)
         if isinstance(value, exp.Column) and value.name in {m.name for m in boundary.measures}:
             direct[i] = (boundary.name, value.name)
-        width = _half_width(value, measures, boundary.name)
         if width is not None:
             tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
     return WithErrors(tree, frozenset(found), direct)
@@ -96,10 +106,12 @@ def _together(tree: exp.Select) -> exp.Union | None:
     return inner if plain and not tree.args.get("qualify") else None
 
 
-def _errors_together(tree: exp.Select, union: exp.Union, boundaries: Sequence[Boundary]) -> WithErrors:
+def _errors_together(
+    tree: exp.Select, union: exp.Union, boundaries: Sequence[Boundary], folds: Sequence[Fold]
+) -> WithErrors:
     """Half-widths of a UNION ALL: each row has those of its own side."""
     names = [p.alias_or_name for p in union.this.selects]
-    sides = [output_errors(side, boundaries) for side in (union.this, union.args["expression"])]
+    sides = [output_errors(side, boundaries, folds) for side in (union.this, union.args["expression"])]
     known = sorted({w.alias for side in sides for w in side.tree.selects[len(names) :]})
     for side in sides:
         has = {w.alias: w for w in side.tree.selects[len(names) :]}
@@ -198,12 +210,16 @@ def _half_width(value: exp.Expr, measures: Mapping[str, str], table: str) -> exp
         return None
     known = [a for a in atoms if a is not None]
     if len(known) == 1 and known[0].node == value:
-        shown = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
-        return exp.Case(ifs=[exp.If(this=shown, true=known[0].width.copy())])
+        return _unless_null(value, known[0].width.copy())
     moves = [_move(value, atom) for atom in known]
     if any(_shared(a, b) for i, a in enumerate(known) for b in known[:i]):
         return _sum([exp.Sqrt(this=m) for m in moves])
     return exp.Sqrt(this=_sum(moves))
+
+
+def _unless_null(value: exp.Expr, width: exp.Expr) -> exp.Expr:
+    shown = exp.Not(this=exp.Paren(this=exp.Is(this=value.copy(), expression=exp.Null())))
+    return exp.Case(ifs=[exp.If(this=shown, true=width)])
 
 
 def _sum(parts: list[exp.Expr]) -> exp.Expr:

@@ -20,6 +20,7 @@ from sandbox.query.private import aggregate, key_of
 from sandbox.query.public import put_together
 from sandbox.query.relations import Public
 from sandbox.query.scopes import Scope
+from sandbox.query.vocabulary import spoken_name
 
 
 def aggregate_levels(
@@ -48,11 +49,9 @@ def aggregate_levels(
         if kin is not None and not scope.bound.once and at in kin.places:
             finest = [known[axis] for axis in axes[kin.finest]]
             totals = counting_of(finest, key_domain(finest), scope.bound)
-        boundary, answer = aggregate(
-            level(select, own, blanks), scope, name(), floor, sql, _no_scalar, totals
-        )
-        boundaries.append(boundary)
-        answers.append(answer)
+        made = aggregate(level(select, own, blanks), scope, name(), floor, sql, _no_scalar, totals)
+        boundaries.append(made.boundary)
+        answers.append(made.answer)
     family = family_of(boundaries, axes, kin) if kin is not None else None
     if family is not None and kin is not None:
         boundaries = _related(boundaries, boundaries[kin.finest], family)
@@ -107,6 +106,14 @@ def _check(select: exp.Select, keys: tuple[exp.Expr, ...], scope: Scope, sql: st
             "Windows and subqueries beside GROUPING SETS, ROLLUP or CUBE are not supported.",
             "Compute them around it: SELECT … FROM (SELECT … GROUP BY ROLLUP (a)) AS q.",
             place=place_of(around, sql),
+        )
+    cell = next((n for p in parts if (n := p.find(exp.Mode, exp.AnonymousAggFunc)) is not None), None)
+    if cell is not None:
+        raise SandboxError(
+            ErrorCode.SQL_UNSUPPORTED,
+            f"{spoken_name(cell)} on several levels is not supported.",
+            "Make its value a key: SELECT a, x, COUNT(*) … GROUP BY GROUPING SETS ((a, x), (x)).",
+            place=place_of(cell, sql),
         )
 
 

@@ -14,6 +14,7 @@ from sandbox.query.agree import agreed
 from sandbox.query.boundary import Measure, Measures
 from sandbox.query.execute import Executed
 from sandbox.query.families import Family, half_widths, variance
+from sandbox.query.folds import folded
 from sandbox.query.found import with_clamps
 from sandbox.query.price import Priced, PricedBoundary, noise_of
 from sandbox.query.quantiles import with_quantiles
@@ -43,6 +44,7 @@ def noise(priced: Priced, executed: Executed) -> Noised:
         name: _shown(b, drawn[name], ranks)
         for (name, b), ranks in zip(by_name.items(), executed.ranks, strict=True)
     }
+    tables = folded(tables, priced.rewritten.analyzed.folds)
     opens = zip(priced.rewritten.analyzed.open_tables, executed.open_tables, strict=True)
     tables |= {o.name: table for o, table in opens}
     return Noised(tables, replace(priced, boundaries=tuple(b for b, _ in settled)))

@@ -11,6 +11,7 @@ from sandbox.policy.types import Kind
 from sandbox.query.answer import Note
 from sandbox.query.boundary import Measure, Measures
 from sandbox.query.grids import Grid, Reading
+from sandbox.query.histograms import Reading as Counted
 from sandbox.query.level_notes import noisy_notes
 from sandbox.query.price import Priced, PricedBoundary
 from sandbox.query.quantiles import extreme_rows, most_groups
@@ -26,7 +27,7 @@ def notes_on(priced: Priced | None) -> tuple[Note, ...]:
     found: list[Note] = []
     for b in priced.boundaries:
         found += [*_groups(b), *_contribution(b), *_bounds(b), *_found(b), *_means(b), *_quantiles(b)]
-    found += noisy_notes(priced)
+    found += [*_cells(priced), *noisy_notes(priced)]
     return tuple(dict.fromkeys(found))
 
 
@@ -151,6 +152,32 @@ def _quantiles(b: PricedBoundary) -> list[Note]:
                 Note(
                     f"Of groups that the data names, the first {most:,} have quantiles.",
                     f"名称来自数据的分组中,前 {most:,} 组给出分位数。",
+                )
+            )
+    return found
+
+
+def _cells(priced: Priced) -> list[Note]:
+    """On counts in one cell, and what is told from them."""
+    found = []
+    counts = {b.boundary.name: b for b in priced.boundaries}
+    for fold in priced.rewritten.analyzed.folds:
+        source, text = counts[fold.source], fold.by.text
+        (noise,) = (n for n in source.noise if n.measure.name == fold.measure)
+        if fold.reading is Counted.HISTOGRAM:
+            en = f"Each count in the histogram of {text} has the column's half-width."
+            zh = f"{text} 的直方图中每个计数的半宽均为该列的半宽。"
+            if source.boundary.selects:
+                en += " The data names the groups: it holds values that pass the threshold by themselves."
+                zh += "分组名称来自数据:只含自身达到门槛的取值。"
+            found.append(Note(en, zh))
+        elif noise.search is None or noise.search.chosen:
+            near = _short(2 * _in_unit(noise.half_width, noise.measure))
+            found.append(
+                Note(
+                    f"MODE is the value of {text} with the greatest noisy count; one that has fewer rows, "
+                    f"by up to about {near}, may take its place.",
+                    f"MODE 是 {text} 中加噪计数最大的取值;行数少约 {near} 以内的取值可能取而代之。",
                 )
             )
     return found

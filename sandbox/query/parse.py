@@ -118,7 +118,7 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
     check_size(tree)
     for node in tree.walk():
         node.comments = None
-        if type(node) not in ALLOWED:
+        if type(node) not in ALLOWED and not _are_bins(node):
             raise _not_allowed(node, sql)
         wrong = _misplaced(node)
         if wrong is not None:
@@ -135,6 +135,11 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
                 place=place_of(inner, sql),
             )
     return in_from(tree)
+
+
+def _are_bins(node: exp.Expr) -> bool:
+    """Whether it is the list of HISTOGRAM, which holds constants alone."""
+    return isinstance(node, exp.Array) and isinstance(node.parent, exp.AnonymousAggFunc)
 
 
 def _misplaced(node: exp.Expr) -> tuple[str, str] | None:

@@ -19,8 +19,11 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
+from sandbox.query.arrow_types import arrow_type
 from sandbox.query.boundary import Boundary, Measure
+from sandbox.query.folds import cell_type
 from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH, OWN_WIDTH
+from sandbox.query.histograms import Fold
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
@@ -33,10 +36,6 @@ from sandbox.vault.engine import interrupted_after, open_engine, question_failed
 ENGINE_MB = 1024
 MOST_BYTES = 256 << 20  # of one answer: it is read out beyond the reach of the engine's own memory limit
 BATCH_ROWS = 100_000
-_ARROW_TYPES: dict[Kind, pa.DataType] = {
-    Kind.INTEGER: pa.int64(), Kind.DOUBLE: pa.float64(), Kind.BOOLEAN: pa.bool_(), Kind.DATE: pa.date32(),
-    Kind.TIMESTAMP: pa.timestamp("us"), Kind.TEXT: pa.string(),
-}  # fmt: skip
 _EXAMPLES: dict[pa.DataType, Any] = {
     pa.int64(): 1, pa.float64(): 1.0, pa.bool_(): True, pa.date32(): date(2000, 1, 1),
     pa.timestamp("us"): datetime(2000, 1, 1), pa.string(): "a", pa.null(): None,
@@ -70,7 +69,7 @@ def rehearse(rewritten: Rewritten, seconds: float) -> None:
 
     """
     analyzed = rewritten.analyzed
-    tables = [(b.name, _noisy_schema(b)) for b in analyzed.boundaries]
+    tables = [(b.name, _noisy_schema(b, analyzed.folds)) for b in analyzed.boundaries]
     tables += [(o.name, _schema(o.columns, ())) for o in analyzed.open_tables]
     try:
         _runs(rewritten.post.text, frozenset(rewritten.post.widths), tuple(tables), seconds)
@@ -137,33 +136,37 @@ def _made_up(tables: Sequence[tuple[str, pa.Schema]]) -> Iterator[duckdb.DuckDBP
         yield cursor
 
 
-def _noisy_schema(b: Boundary) -> pa.Schema:
+def _noisy_schema(b: Boundary, folds: Sequence[Fold]) -> pa.Schema:
     typed = {k.name: k.typed for k in b.keys} | {p.name: p.typed for p in b.points}
     widths = {OWN_WIDTH + p.name: Typed(exp.Null(), Kind.DOUBLE) for p in b.points}
-    return _schema(typed | widths, b.measures)
+    cells = [(f.name, cell_type(f)) for f in folds if f.table == b.name]
+    return _schema(typed | widths, b.measures, cells)
 
 
-def _schema(typed: Mapping[str, Typed], measures: Sequence[Measure]) -> pa.Schema:
-    fields: list[tuple[str, pa.DataType]] = [(name, _arrow_type(t)) for name, t in typed.items()]
+def _schema(
+    typed: Mapping[str, Typed],
+    measures: Sequence[Measure],
+    cells: Sequence[tuple[str, pa.DataType]] = (),
+) -> pa.Schema:
+    fields: list[tuple[str, pa.DataType]] = [*((name, arrow_type(t)) for name, t in typed.items()), *cells]
     fields += [(m.name, pa.decimal128(38, m.scale) if m.decimal else pa.int64()) for m in measures]
     return pa.schema(fields or [("nothing", pa.null())])
 
 
 def _sample(schema: pa.Schema) -> pa.Table:
     """One made-up row: a SELECT in the place of a value may not find two."""
-    return pa.table(
-        [pa.array([_EXAMPLES.get(field.type, Decimal(0))], field.type) for field in schema], schema=schema
-    )
+    return pa.table([pa.array([_example(field.type)], field.type) for field in schema], schema=schema)
 
 
-def _arrow_type(t: Typed) -> pa.DataType:
-    if t.kind is Kind.DECIMAL:
-        return pa.decimal128(t.width, t.scale)
-    return _ARROW_TYPES[t.kind or Kind.TEXT]
+def _example(kind: pa.DataType) -> Any:
+    return [(_example(kind.key_type), 1)] if pa.types.is_map(kind) else _EXAMPLES.get(kind, Decimal(0))
 
 
 def split(result: pa.Table, output: tuple[str, ...]) -> Processed:
-    """Columns and half-widths apart, by the names that the question gave. Only numbers have a half-width."""
+    """Columns and half-widths apart, by the names that the question gave.
+
+    Only numbers, and maps to numbers, have a half-width.
+    """
     count = len(output)
     table = pa.table(result.columns[:count], names=list(output)) if count else result
     extra = {name: result.column(name) for name in result.column_names[count:]}
@@ -174,6 +177,8 @@ def split(result: pa.Table, output: tuple[str, ...]) -> Processed:
 
 
 def _is_number(kind: pa.DataType) -> bool:
+    if pa.types.is_map(kind):
+        return _is_number(kind.item_type)
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 

@@ -54,14 +54,16 @@ def answer(
 
 
 def numbers(answer: Answer, at: int) -> Iterator[tuple[float, float]]:
-    """The numbers of one column that have a half-width, each with it."""
+    """The numbers of one column that have a half-width, each with it; of a map, each of its counts."""
     name = answer.table.column_names[at]
     if name not in answer.errors.column_names:
         return
     pairs = zip(answer.table.column(at).to_pylist(), answer.errors.column(name).to_pylist(), strict=True)
     for value, half in pairs:
-        if value is not None and half is not None:
-            yield float(value), float(half)
+        counts = [count for _, count in value] if isinstance(value, list) else [value]
+        for number in counts:
+            if number is not None and half is not None:
+                yield float(number), float(half)
 
 
 def estimate_of(analyzed: Analyzed, priced: Priced | None, ledger: Ledger) -> Estimate:

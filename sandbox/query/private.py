@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -13,6 +13,8 @@ from sandbox.policy.types import Kind
 from sandbox.query.aggregates import Aggregates
 from sandbox.query.boundary import Boundary, Key, Measuring, Weight
 from sandbox.query.counting import Counting, Domain, counting_of, key_domain
+from sandbox.query.histograms import Cells, Fold
+from sandbox.query.limits import in_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
 from sandbox.query.public_keys import public_keys
@@ -23,6 +25,21 @@ from sandbox.query.vocabulary import AGGREGATES
 MOST_NUMBERS = 2_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """An aggregating SELECT: its boundary, the counts that cells are filled from, and its outputs."""
+
+    boundary: Boundary
+    counts: tuple[Boundary, ...]
+    folds: tuple[Fold, ...]
+    answer: Public
+
+    @property
+    def boundaries(self) -> tuple[Boundary, ...]:
+        """All of them."""
+        return (self.boundary, *self.counts)
+
+
 def aggregate(
     select: exp.Select,
     scope: Scope,
@@ -31,7 +48,7 @@ def aggregate(
     sql: str,
     scalar: Scalar,
     totals: Counting | None = None,
-) -> tuple[Boundary, Public]:
+) -> Aggregated:
     """The boundary of `select`, and the post-processing that makes its outputs.
 
     Args:
@@ -51,11 +68,8 @@ def aggregate(
     nodes = list(group.expressions) if group is not None else []
     keys = tuple(key_of(node, i, scope, sql) for i, node in enumerate(nodes))
     domain = key_domain(keys) if keys else None
-    counting = counting_of(keys, domain, scope.bound)
-    public_groups = _public_groups(keys, domain)
-    once, found = scope.bound.once, scope.bound.found
-    measuring = Measuring(once, found, counting, totals or counting, public_groups)
-    outputs = _Outputs(name, nodes, keys, scope, measuring, sql, scalar)
+    measuring, cells = _measuring(keys, domain, scope, totals), Cells()
+    outputs = _Outputs(name, nodes, keys, scope, measuring, cells, sql, scalar)
     post = exp.Select(
         expressions=[
             exp.alias_(outputs.of(p.unalias()), exp.to_identifier(p.alias_or_name, quoted=True))
@@ -63,26 +77,69 @@ def aggregate(
         ]
     ).from_(result_table(name), copy=False)
     outputs.finish(select, post)
-    if keys and (domain is None or floor > 0):
+    # Where every number is in a cell, and groups are public, there is nothing else to measure or to hide.
+    bare = bool(cells.cells) and not measuring.measures and not measuring.trees
+    bare = bare and (not keys or domain is not None)
+    if keys and not bare and (domain is None or floor > 0):
         measuring.units(Weight.SELECTS if domain is None else Weight.FLOOR)
-    if not measuring.measures and not measuring.trees:
+    if not measuring.measures and not measuring.trees and not bare:
         measuring.units()
-    _check_numbers(domain, measuring, sql, select)
-    boundary = Boundary(
+    boundary = _boundary(select, scope, name, keys, measuring, 0 if bare else floor)
+    counts = tuple(
+        _counts(select, scope, f"{name}_{i}", (*keys, Key(f"k{len(keys)}", by.key, by.text)), floor)
+        for i, by in enumerate(cells.values)
+    )
+    _check_numbers((boundary, *counts), sql, select)
+    folds = tuple(
+        Fold(f"c{i}", name, counts[at].name, counts[at].measures[0].name, reading, cells.values[at])
+        for i, (at, reading) in enumerate(cells.cells)
+    )
+    answer = Public(post, tuple(p.alias_or_name for p in select.selects))
+    return Aggregated(boundary, counts, folds, answer)
+
+
+def _measuring(
+    keys: tuple[Key, ...], domain: Domain | None, scope: Scope, totals: Counting | None = None
+) -> Measuring:
+    counting = counting_of(keys, domain, scope.bound)
+    once, found = scope.bound.once, scope.bound.found
+    return Measuring(once, found, counting, totals or counting, _public_groups(keys, domain))
+
+
+def _boundary(
+    select: exp.Select, scope: Scope, name: str, keys: tuple[Key, ...], measuring: Measuring, floor: int
+) -> Boundary:
+    counting = measuring.counting
+    return Boundary(
         name=name,
         rows=_row_level(select, scope, keys, measuring),
         keys=keys,
         measures=tuple(measuring.measures),
-        domain=domain,
+        domain=key_domain(keys) if keys else None,
         groups=counting.groups,
         limit_groups=counting.limit,
-        once=once,
+        once=measuring.once,
         by_row=counting.by_row,
         floor=floor if keys else 0,
         unit=scope.unit,
         trees=tuple(measuring.trees),
     )
-    return boundary, Public(post, tuple(p.alias_or_name for p in select.selects))
+
+
+def _counts(select: exp.Select, scope: Scope, name: str, keys: tuple[Key, ...], floor: int) -> Boundary:
+    """COUNT(*) of each group and value, the last of `keys`: what GROUP BY counts of those on its list."""
+    domain, by = key_domain(keys), keys[-1]
+    measuring = _measuring(keys, domain, scope)
+    measuring.count_rows()
+    if domain is None or floor > 0:
+        measuring.units(Weight.SELECTS if domain is None else Weight.FLOOR)
+    counted = measuring.measures[0]
+    measuring.measures[0] = replace(counted, label=f"{counted.label} by {by.label}")
+    boundary = _boundary(select, scope, name, keys, measuring, floor)
+    listed = in_domain(by, by.typed.keys or ())
+    for node in list(listed.find_all(exp.Column)):
+        node.replace(exp.Paren(this=by.typed.sql.copy()))
+    return replace(boundary, rows=boundary.rows.where(listed))
 
 
 def _public_groups(keys: tuple[Key, ...], domain: Domain | None) -> int | None:
@@ -92,9 +149,9 @@ def _public_groups(keys: tuple[Key, ...], domain: Domain | None) -> int | None:
     return math.prod(len(values) for values in domain or ())
 
 
-def _check_numbers(domain: Domain | None, measuring: Measuring, sql: str, select: exp.Select) -> None:
+def _check_numbers(boundaries: tuple[Boundary, ...], sql: str, select: exp.Select) -> None:
     """Refuse more noisy numbers, one for each public group and measure, than are drawn in reasonable time."""
-    numbers = len(measuring.measures) * math.prod(len(values) for values in domain or ())
+    numbers = sum(len(b.measures) * math.prod(len(v) for v in b.domain or ()) for b in boundaries)
     if numbers > MOST_NUMBERS:
         raise SandboxError(
             ErrorCode.SQL_TOO_LARGE,
@@ -148,6 +205,7 @@ class _Outputs:
         keys: tuple[Key, ...],
         scope: Scope,
         measuring: Measuring,
+        cells: Cells,
         sql: str,
         scalar: Scalar,
     ) -> None:
@@ -155,7 +213,7 @@ class _Outputs:
         self._nodes = nodes
         self._keys = keys
         self._scope = scope
-        self._aggregates = Aggregates(name, scope, measuring, sql)
+        self._aggregates = Aggregates(name, scope, measuring, cells, sql)
         self._sql = sql
         self._scalar = scalar
 

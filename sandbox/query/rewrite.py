@@ -77,6 +77,7 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
         for e in exact
     ]
     parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
+    parts += [repr(fold.meaning) for fold in analyzed.folds]
     numbers = {m.name for b in analyzed.boundaries for m in b.measures}
     post = post_select(analyzed.post, numbers)
     parts.append(post.meaning)
@@ -87,6 +88,8 @@ def bounded_select(boundary: Boundary) -> exp.Select:
     """One row per group: keys, then the measures as BIGINT or DECIMAL, never NULL, in a public order."""
     if not boundary.keys and not boundary.measures:
         return exp.Select(expressions=[aliased(exp.Literal.number(1), "one")])
+    if boundary.domain is not None and not boundary.measures:
+        return _complete(boundary, {}, {})
     if boundary.finer is not None:
         return _added_up(boundary, boundary.finer)
     per_group = _per_group(boundary)

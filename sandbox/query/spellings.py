@@ -2,7 +2,8 @@
 
 WIDTH_BUCKET(x, low, high, n) is PostgreSQL's and the standard's (ISO 9075-2, 6.30): n buckets of one width
 over [low, high), numbered from 1; 0 lies below them and n + 1 above. APPROX_COUNT_DISTINCT(x) is
-COUNT(DISTINCT x).
+COUNT(DISTINCT x). HISTOGRAM(x) and HISTOGRAM(x, [bins]), for which the parser has no class of its own, become
+aggregates that it does not know by name.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from fractions import Fraction
 from sqlglot import exp
 
 MOST_BUCKETS = 200
+HISTOGRAM = "HISTOGRAM"
+_MOMENTS = (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ)
 DECIMALS = 12  # no stored number has more: between two of them a border may be rounded up
 
 
@@ -25,7 +28,34 @@ def respelled(tree: exp.Expr) -> exp.Expr:
     for distinct in list(tree.find_all(exp.ApproxDistinct)):
         if distinct.args.get("accuracy") is None and isinstance(distinct.this, exp.Expr):
             distinct.replace(exp.Count(this=exp.Distinct(expressions=[distinct.this.copy()])))
+    for call in list(tree.find_all(exp.Anonymous)):
+        if str(call.this).upper() == HISTOGRAM and _is_histogram(call.expressions):
+            made = exp.AnonymousAggFunc(this=HISTOGRAM, expressions=[e.copy() for e in call.expressions])
+            made.meta.update(call.meta)
+            call.replace(made)
     return tree
+
+
+def _is_histogram(arguments: list[exp.Expr]) -> bool:
+    """Whether these are a value, and bins written as constants."""
+    if len(arguments) != 2:
+        return len(arguments) == 1
+    bins = arguments[1]
+    return (
+        isinstance(bins, exp.Array)
+        and 1 <= len(bins.expressions) <= MOST_BUCKETS
+        and all(_is_constant(item) for item in bins.expressions)
+    )
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    """A number, with a sign or without, a text, or a day or time."""
+    plain = node.unnest()
+    if isinstance(plain, exp.Neg):
+        return isinstance(plain.this, exp.Literal) and not plain.this.is_string
+    if isinstance(plain, exp.Cast) and plain.is_type(*_MOMENTS):
+        plain = plain.this
+    return isinstance(plain, exp.Literal)
 
 
 def _bands(node: exp.WidthBucket) -> exp.Expr | None:

@@ -28,6 +28,7 @@ _CONSTANTS = frozenset(
         TokenType.DOT,
         TokenType.DATE,
         TokenType.TIMESTAMP,
+        TokenType.TIMESTAMPNTZ,
     }
 )
 _TYPES = frozenset(DuckDB.Parser.TYPE_TOKENS)

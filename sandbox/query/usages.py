@@ -30,6 +30,12 @@ _PREDICATES = (
     exp.Between, exp.Like, exp.ILike, exp.StartsWith, exp.EndsWith, exp.Contains, exp.RegexpLike,
     exp.SimilarTo,
 )  # fmt: skip
+# Of aggregates whose value is compared, or named in the answer; of all others SUM_MEAN.
+_USES: dict[type, Use] = {
+    exp.CountIf: Use.FILTER,
+    exp.Mode: Use.GROUP_BY,
+    exp.AnonymousAggFunc: Use.GROUP_BY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,7 @@ class _Walk:
             self.use(origins, Use.FILTER, node)
             return frozenset()
         if type(node) in AGGREGATES:
-            self.use(origins, Use.FILTER if isinstance(node, exp.CountIf) else Use.SUM_MEAN, node)
+            self.use(origins, _USES.get(type(node), Use.SUM_MEAN), node)
             return frozenset()
         if isinstance(node, exp.Filter | exp.Where):
             self.use(origins, Use.FILTER, node)

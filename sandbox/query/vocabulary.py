@@ -49,7 +49,8 @@ AGGREGATES: frozenset[type] = frozenset(
         exp.Count, exp.CountIf, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Variance, exp.VariancePop, exp.Stddev,
         exp.StddevSamp, exp.StddevPop, exp.CovarPop, exp.CovarSamp, exp.Corr, exp.RegrSlope,
         exp.RegrIntercept, exp.RegrR2, exp.RegrCount, exp.Median, exp.PercentileCont, exp.PercentileDisc,
-        exp.Quantile, exp.ApproxQuantile,
+        exp.Quantile, exp.ApproxQuantile, exp.Mode,
+        exp.AnonymousAggFunc,  # HISTOGRAM, which only `spellings.py` makes into one
     }
 )  # fmt: skip
 
@@ -147,6 +148,7 @@ PARTS: dict[type, frozenset[str]] = {
     exp.PercentileDisc: frozenset({"this", "expression"}),
     exp.Quantile: frozenset({"this", "quantile"}),
     exp.ApproxQuantile: frozenset({"this", "quantile"}),
+    exp.Mode: frozenset({"this"}),
 }
 
 _INSTEAD: dict[str, str] = {
@@ -211,10 +213,11 @@ _NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("HISTOGRAM", "WIDTH_BUCKET", "EQUI_WIDTH", "BIN_EXACT"),
-        "Count by bands: SELECT FLOOR(x / 10) * 10 AS band, COUNT(*) … GROUP BY band.",
+        "Write HISTOGRAM(x), or with bins as constants: HISTOGRAM(x, [10, 20, 30]); or count by bands: "
+        "SELECT FLOOR(x / 10) * 10 AS band, COUNT(*) … GROUP BY band.",
     ),
     (
-        ("LIST", "ARRAY_AGG", "STRING_AGG", "GROUP_CONCAT", "FIRST", "LAST", "ANY_VALUE", "ARG_M", "MODE"),
+        ("LIST", "ARRAY_AGG", "STRING_AGG", "GROUP_CONCAT", "FIRST", "LAST", "ANY_VALUE", "ARG_M"),
         "Count by value instead: SELECT x, COUNT(*) … GROUP BY x.",
     ),
 )
@@ -222,7 +225,7 @@ _NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
 
 def spoken_name(node: exp.Expr) -> str:
     """The name under which a person knows this construct."""
-    if isinstance(node, exp.Anonymous):
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
         return str(node.this)[:64]
     if type(node) in _SPOKEN:
         return _SPOKEN[type(node)]
@@ -238,7 +241,8 @@ def instead_of(node: exp.Expr, name: str = "") -> str:
             return hint
     if not isinstance(node, exp.Func):
         return "Supported: SELECT, JOIN on the unit, WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, WITH."
-    names = sorted({t.sql_name() for t in SCALARS | AGGREGATES | WINDOW_FUNCTIONS if issubclass(t, exp.Func)})
+    classes = (SCALARS | AGGREGATES | WINDOW_FUNCTIONS) - {exp.AnonymousAggFunc}
+    names = sorted({t.sql_name() for t in classes if issubclass(t, exp.Func)} | {"HISTOGRAM"})
     asked = {name.upper(), spoken_name(node).upper()} - {""}
     for starts, hint in _NEAREST:
         if any(one.startswith(starts) for one in asked):
@@ -250,7 +254,8 @@ def instead_of(node: exp.Expr, name: str = "") -> str:
 
 def needed(node: exp.Func) -> tuple[str, ...]:
     """Arguments without which a function of the vocabulary means nothing; the parser lets some go missing."""
-    if isinstance(node, exp.Case | exp.Concat | exp.Grouping | exp.GroupingId) or type(node) in OF_PLACE:
+    many = (exp.Case, exp.Concat, exp.Grouping, exp.GroupingId, exp.Array)
+    if isinstance(node, many) or type(node) in OF_PLACE:
         return ()
     if isinstance(node, exp.NthValue):
         return ("this", "offset")

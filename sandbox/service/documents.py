@@ -1,7 +1,8 @@
 """An answer as a document: the same JSON, Arrow stream and CSV whichever face writes it.
 
 JSON has `rows` and `half_widths` of the same shape, one list per row, in the order of `columns`.
-Decimals are strings, dates and times ISO 8601, bytes base64; NaN and infinity are null.
+Decimals are strings, dates and times ISO 8601, bytes base64; NaN and infinity are null. A map (of HISTOGRAM)
+is an object whose names are its keys as text; its half-width is that of each of its counts.
 
 Arrow is one record-batch stream:
 - first the answer's columns, then one float64 column `<name>__half_width` for each noisy column;
@@ -9,14 +10,15 @@ Arrow is one record-batch stream:
 - the metadata `sandbox.half_width_of` of an error column is the position of the column it belongs to,
   so that a reader needs no rule about names.
 
-CSV has each `<name>__half_width` beside its column. Text that a spreadsheet would run as a formula
-gets a leading apostrophe (OWASP, CSV injection).
+CSV has each `<name>__half_width` beside its column; a map reads `{key=count, …}`. Text that a spreadsheet
+would run as a formula gets a leading apostrophe (OWASP, CSV injection).
 """
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -39,7 +41,7 @@ def answer_json(answer: Answer, *, indent: int | None = None) -> bytes:
     """An answer as JSON."""
     blank: list[float | None] = [None] * answer.table.num_rows
     errors = _errors_by_position(answer)
-    values = [column.to_pylist() for column in answer.table.columns]
+    values = [_plain_cells(column) for column in answer.table.columns]
     widths = [errors[at].to_pylist() if at in errors else blank for at in range(len(values))]
     rows = [list(row) for row in zip(*values, strict=True)]
     half_widths = [list(row) for row in zip(*widths, strict=True)]
@@ -104,6 +106,22 @@ def rows_csv(table: pa.Table) -> bytes:
     return out.getvalue().encode()
 
 
+def map_text(cell: Sequence[tuple[Any, Any]]) -> str:
+    """A map as DuckDB writes one: `{a=12, b=7}`."""
+    return "{" + ", ".join(f"{_key(key)}={'NULL' if value is None else value}" for key, value in cell) + "}"
+
+
+def _plain_cells(column: Any) -> list[Any]:
+    cells = column.to_pylist()
+    if not pa.types.is_map(column.type):
+        return list(cells)
+    return [None if cell is None else {_key(key): value for key, value in cell} for cell in cells]
+
+
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else plain(key) if isinstance(key, Decimal) else str(key)
+
+
 def plain(number: Decimal) -> str:
     """A Decimal without exponent and without trailing zeros: `0.000001`, `4`."""
     text = format(number, "f")
@@ -144,5 +162,7 @@ def _cell(value: Any) -> str:
             return plain(value)
         case bool():
             return str(value).lower()
+        case list():
+            return map_text(value)
         case _:
             return str(value)

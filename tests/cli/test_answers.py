@@ -26,6 +26,18 @@ def test_a_noisy_column_has_its_error_bar_beside_it(capsys: pytest.CaptureFixtur
     assert nulls == ["NULL", "NULL", "—", "-3", "15"]
 
 
+def test_a_histogram_is_text_beside_the_error_bar_of_its_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = pa.array([[(0, 9348), (1, None)], None], pa.map_(pa.int64(), pa.int64()))
+    columns = (AnswerColumn("h", "map<int64, int64>", True, 5.0, "laplace"),)
+    show_answer(answer(pa.table({"h": cells}), pa.table({"h": [5.0, None]}), columns))
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()
+    ]
+    assert rows[0] == ["h", "± 95 %"]
+    assert rows[2] == ["{0=9348, 1=NULL}", "5"]
+    assert rows[3] == ["NULL", "—"]
+
+
 def test_an_answer_says_what_it_cost_and_what_decided(capsys: pytest.CaptureFixture[str]) -> None:
     show_answer(answer())
     out = capsys.readouterr().out

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
 from tests.client.test_page import an_answer
 
 
@@ -29,3 +34,17 @@ def test_names_that_would_clash_get_a_number() -> None:
     assert len(set(names)) == len(names)
     assert answer.to_polars(errors=True).columns == list(answer.to_pandas(errors=True).columns) == names
     assert answer.table.column_names == ["n", "n", "n__half_width", "n_1"]
+
+
+def test_a_histogram_is_a_dict_and_is_said_with_its_half_width() -> None:
+    cells = pa.array([[("<a>", 9331), ("b", None)], None], pa.map_(pa.string(), pa.int64()))
+    answer = replace(an_answer(["h"], [[1, 2]], {0: [15.0, None]}), table=pa.table({"h": cells}))
+    assert answer.to_pandas()["h"].tolist() == [{"<a>": 9331, "b": None}, None]
+    assert answer.to_polars()["h"].to_list()[0] in (
+        {"<a>": 9331, "b": None},
+        [{"key": "<a>", "value": 9331}, {"key": "b", "value": None}],  # before Polars had maps
+    )
+    assert "{<a>=9331, b=NULL} ±15" in repr(answer)
+    assert "{&lt;a&gt;=9331, b=NULL} ±15" in answer._repr_html_()
+    with pytest.raises(ValueError, match="no column of numbers"):
+        answer.plot("h")

@@ -43,6 +43,21 @@ PEOPLE_NUMBERS = [
 # Values of few cells, whose quantiles are exact in value; MIN and MAX without noise are the outermost.
 PEOPLE_QUANTILES = ["age", "age - 7", "CAST(member AS INT)"]
 VISIT_QUANTILES = ["days", "days // 3", "LEAST(GREATEST(level, -3), 3)"]
+# Values of which a histogram counts each, or bins of them.
+PEOPLE_COUNTED = [
+    "grp",
+    "member",
+    "age // 20",
+    "age, [20, 50]",
+    "people.city, ['oslo', 'p']",
+    "weight, [-1.5, 50, 120]",
+]
+VISIT_COUNTED = [
+    "kind",
+    "days > 0",
+    "days // 25",
+    "cost, [1, 2.5]",
+]
 VISIT_NUMBERS = ["days", "cost", "LENGTH(kind)", "LEAST(GREATEST(level, -3), 3)"]
 PEOPLE_TESTS = [
     "age > 30",
@@ -111,7 +126,7 @@ def numbers(draw: st.DrawFn, names: list[str], depth: int = 2) -> str:
 
 @st.composite
 def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
-    """One accepted question; `spread`: with variances and the like, which take long."""
+    """One accepted question; `spread`: with variances and the like, which take long, and MODE, which ties."""
     shape = draw(st.sampled_from(["people", "visits", "join"]))
     keys = {"people": PEOPLE_KEYS, "visits": VISIT_KEYS, "join": PEOPLE_KEYS + VISIT_KEYS + JOIN_KEYS}[shape]
     names = {"people": PEOPLE_NUMBERS, "visits": VISIT_NUMBERS, "join": PEOPLE_NUMBERS + VISIT_NUMBERS}[shape]
@@ -121,6 +136,13 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         "visits": VISIT_QUANTILES,
         "join": PEOPLE_QUANTILES + VISIT_QUANTILES,
     }[shape]
+    both = PEOPLE_COUNTED + VISIT_COUNTED
+    by_value = {"people": PEOPLE_COUNTED, "visits": VISIT_COUNTED, "join": both}[shape]
+    if spread and shape != "people":
+        by_value = [
+            *by_value,
+            "seen, [TIMESTAMP '2000-01-01 00:00:00']",
+        ]  # plain DuckDB names an endless time
     unit = "id" if shape != "visits" else "pid"
     source = {
         "people": "people",
@@ -161,6 +183,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
     for i in range(draw(st.integers(1, 3))):
         number = draw(numbers(names))
         value = draw(st.sampled_from(ranked))
+        counted = draw(st.sampled_from(by_value))
         call = draw(
             st.sampled_from(
                 [
@@ -169,6 +192,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                     f"QUANTILE_DISC({value}, 0.8)",
                     f"MIN({value})",
                     f"MAX({value}) - MIN({value})",
+                    *[f"HISTOGRAM({counted})"] * 3,
                     *(
                         [
                             "COUNT(*)",
@@ -187,6 +211,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
                             f"VAR_POP({number})",
                             f"CORR({number}, {names[0]})",
                             f"COVAR_POP({names[1]}, {number})",
+                            f"MODE({draw(st.sampled_from([v for v in by_value if '[' not in v]))})",
                         ]
                         if spread
                         else []
@@ -203,8 +228,9 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         sql += (" AND " if "WHERE id" in source else " WHERE ") + f"({where})"
     if group:
         forms = ["{}"] * 4 + ["ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]
-        # Levels take no subquery beside them, as in FILTER (WHERE id IN (SELECT …)).
-        form = "{}" if any("SELECT" in call for call in aggregates) else draw(st.sampled_from(forms))
+        # Levels take no cells of counts, and no subquery beside them, as in FILTER (WHERE id IN (SELECT …)).
+        alone = any(word in call for call in aggregates for word in ("SELECT", "HISTOGRAM", "MODE"))
+        form = "{}" if alone else draw(st.sampled_from(forms))
         # The parser reads no comparison as it stands inside ROLLUP (…).
         sql += " GROUP BY " + form.format(", ".join(group if form == "{}" else [f"({k})" for k in group]))
     return sql

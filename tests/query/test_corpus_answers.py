@@ -21,6 +21,7 @@ CELLS = "quantiles come from cells of the value's range"
 FAN_OUT = "of the open rows that a unit's row meets, as many count as the policy bounds"
 DIFFERENT = {
     "The three most frequent occupations of each sex": TIES,
+    "The most frequent age": TIES,
     "Change against the year before": TIES,
     "Cumulative deaths by year of follow-up": EMPTY,
     "行业内按省份排名": EMPTY,

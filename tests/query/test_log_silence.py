@@ -28,7 +28,8 @@ REFUSED = (
     "SELECT * FROM people WHERE city = 'zanzibar'",
     "SELECT zanzibar471108154711 FROM people",
     "this is not SQL: zanzibar 471108154711",
-    "SELECT MODE(age) FROM people WHERE age <> 471108154711",
+    "SELECT MODE(city) FROM people WHERE age <> 471108154711",
+    "SELECT HISTOGRAM(city, ['zanzibar', 471108154711]) FROM people",
     "CALL zanzibar('471108154711')",
 )
 

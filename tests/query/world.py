@@ -24,6 +24,7 @@ from sandbox.privacy.loss import Loss
 from sandbox.query.analyze import analyze
 from sandbox.query.authorize import admit, authorize
 from sandbox.query.execute import sql_of
+from sandbox.query.folds import folded
 from sandbox.query.noise import Noised, noisy_table
 from sandbox.query.parse import parse
 from sandbox.query.postprocess import Processed, post_process, rehearse
@@ -340,6 +341,7 @@ def silent_answer(
             strict=True,
         )
     }
+    tables = folded(tables, question.analyzed.folds)
     for o in question.analyzed.open_tables:
         tables[o.name] = connection.sql(sql_of(o.tree, relations)).to_arrow_table()
     return post_process(question, priced, Noised(tables), 30.0)

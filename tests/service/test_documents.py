@@ -61,6 +61,29 @@ def test_csv_has_half_widths_beside_and_no_formulas() -> None:
     assert read[6][1:] == ["-6", "1.5"]
 
 
+def test_a_map_is_an_object_a_map_or_text() -> None:
+    """Every count of a cell has the one half-width beside it."""
+    kinds = {
+        "h": pa.array([[("a, b", 12), ("=1", None)], None], pa.map_(pa.string(), pa.int64())),
+        "b": pa.array([[(False, 3), (True, -1)], []], pa.map_(pa.bool_(), pa.int64())),
+        "d": pa.array([[(Decimal("1.50"), 3)], [(Decimal(2), 3)]], pa.map_(pa.decimal128(9, 2), pa.int64())),
+        "t": pa.array([[(date(2026, 1, 31), 3)], [(date.max, 3)]], pa.map_(pa.date32(), pa.int64())),
+        "f": pa.array([[(0.5, 3), (math.inf, 3)], []], pa.map_(pa.float64(), pa.int64())),
+    }
+    table = pa.table(kinds)
+    columns = tuple(AnswerColumn(name, "map", name == "h", 2.0, "laplace") for name in kinds)
+    given = answer(table, pa.table({"h": [2.0, None]}), columns)
+    said = json.loads(answer_json(given))
+    first = [{"a, b": 12, "=1": None}, {"false": 3, "true": -1}, {"1.5": 3}, {"2026-01-31": 3}]
+    assert said["rows"][0] == [*first, {"0.5": 3, "inf": 3}]
+    assert said["rows"][1] == [None, {}, {"2": 3}, {"9999-12-31": 3}, {}]
+    assert said["half_widths"] == [[2.0, None, None, None, None], [None] * 5]
+    read = list(csv.reader(io.StringIO(answer_csv(given).decode())))
+    texts = ["{a, b=12, =1=NULL}", "2.0", "{false=3, true=-1}", "{1.5=3}", "{2026-01-31=3}", "{0.5=3, inf=3}"]
+    assert read[1] == texts
+    assert pa.ipc.open_stream(answer_arrow(given)).read_all().column("h").equals(table.column("h"))
+
+
 def test_plain_decimals_have_no_exponent() -> None:
     assert plain(Decimal("1E-7")) == "0.0000001"
     assert plain(Decimal("4.000")) == "4"

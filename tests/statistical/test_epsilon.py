@@ -139,6 +139,13 @@ AUDITS = {
         sees=0.2,
         times=4,
     ),
+    "HISTOGRAM": Audit(
+        "SELECT cell, HISTOGRAM(x, [25, 50, 75, 99]) AS h FROM once WHERE {mine} GROUP BY cell ORDER BY cell",
+        lambda row, _: row["h"][-1][1],  # above 99, where the target is
+        sees=0.2,
+        times=4,
+    ),
+    "MODE": Audit(per_cell("MODE(side)")),
     # The cell's whole is made to agree with its parts: of each cell, the part that the target is in.
     "ROLLUP": Audit(
         PARTS + "ROLLUP (cell, side) ORDER BY cell, side",

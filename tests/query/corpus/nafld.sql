@@ -142,6 +142,15 @@ SELECT COUNT(DISTINCT age) AS ages FROM people;
 -- # The most frequent age
 SELECT MODE(age) AS m FROM people;
 
+-- # Outcomes of either sex, each as one cell
+SELECT male, HISTOGRAM(status) AS outcomes, COUNT(*) AS n FROM people GROUP BY male ORDER BY male;
+
+-- # A histogram of weights in classes
+SELECT HISTOGRAM(weight, [50, 70, 90, 110]) AS weights FROM people;
+
+-- # The most frequent laboratory test
+SELECT MODE(test) AS m FROM labs;
+
 -- # Log of the follow-up
 SELECT AVG(LN(futime + 1)) AS mean_log FROM people;
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
+from sandbox.query.spellings import HISTOGRAM
 from sandbox.query.vocabulary import AGGREGATES, SCALARS
 from tests.house.tree import ROOT
 from tests.query.corpus import Question, datasets, questions, refusal, world
@@ -68,7 +69,9 @@ def _functions() -> str:
 
 
 def _names(kinds: Iterable[type]) -> str:
-    names = {name for kind in kinds if issubclass(kind, exp.Func) for name in kind.sql_names()}
+    known = {kind for kind in kinds if issubclass(kind, exp.Func)}
+    names = {name for kind in known - {exp.AnonymousAggFunc} for name in kind.sql_names()}
+    names |= {HISTOGRAM} if exp.AnonymousAggFunc in known else set()
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
