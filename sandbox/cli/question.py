@@ -80,7 +80,8 @@ def query(
         if estimate:
             _write_estimate(opc.estimate(instance, who, text, grant, amount, wanted), form, output)
             return
-        answer = opc.ask(instance, who, text, grant, amount, wanted)
+        with terminal.asking() as tell:
+            answer = opc.ask(instance, who, text, grant, amount, wanted, tell)
     _write_answer(answer, form, output)
     if receipt is not None:
         from sandbox.service.documents import json_bytes  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
@@ -126,6 +126,40 @@ def progress(what: str, *, of_bytes: bool = False) -> Iterator[Steps]:
             bar.update(task, completed=done, total=total)
 
         yield move
+
+
+@contextmanager
+def asking() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows at which step a question is, in a terminal; in a pipe nothing. Yields the function to tell it."""
+    console = stderr()
+    if not console.is_terminal:
+        yield _unseen
+        return
+    from rich import progress as bars  # noqa: PLC0415
+
+    columns = (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.TimeElapsedColumn())
+    with bars.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Asking", total=None)
+
+        def tell(step: str, done: int, total: int) -> None:
+            noised = step == "noise" and total > 0
+            words = f"{_STEPS[step]} {100 * done // total} %" if noised else _STEPS[step]
+            bar.update(
+                task,
+                description=words,
+                refresh=True,
+                completed=done if noised else None,
+                total=total if noised else None,
+            )
+
+        yield tell
+
+
+_STEPS = {"count": "Counting", "noise": "Adding noise", "answer": "Computing the answer"}
+
+
+def _unseen(step: str, done: int, total: int) -> None:
+    """Nobody looks at a pipe."""
 
 
 def pace(done: int, total: int | None, seconds: float) -> str:

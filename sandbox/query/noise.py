@@ -18,6 +18,7 @@ from sandbox.query.folds import folded
 from sandbox.query.found import with_clamps
 from sandbox.query.price import Priced, PricedBoundary, noise_of
 from sandbox.query.quantiles import with_quantiles
+from sandbox.query.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,17 @@ class Noised:
     priced: Priced | None = None
 
 
-def noise(priced: Priced, executed: Executed) -> Noised:
-    """Find what clamps are to be found, then add the priced noise to every measure of every boundary."""
+def noise(priced: Priced, executed: Executed, steps: Steps | None = None) -> Noised:
+    """Find what clamps are to be found, then add the priced noise to every measure of every boundary.
+
+    `steps` is told how far it is.
+    """
     settled = [
         with_clamps(b, exact, buckets)
         for b, exact, buckets in zip(priced.boundaries, executed.boundaries, executed.buckets, strict=True)
     ]
     by_name = {b.boundary.name: b for b, _ in settled}
-    drawn = {b.boundary.name: _drawn(b, exact) for b, exact in settled}
+    drawn = {b.boundary.name: _drawn(b, exact, steps) for b, exact in settled}
     drawn = _agreeing(drawn, by_name, priced.rewritten.analyzed.families)
     tables = {
         name: _shown(b, drawn[name], ranks)
@@ -59,14 +63,15 @@ def noisy_table(priced: PricedBoundary, exact: pa.Table, ranks: Sequence[pa.Tabl
     return _shown(priced, _drawn(priced, exact), ranks)
 
 
-def _drawn(priced: PricedBoundary, exact: pa.Table) -> pa.Table:
+def _drawn(priced: PricedBoundary, exact: pa.Table, steps: Steps | None = None) -> pa.Table:
     """Keys and noisy measures of every group."""
     columns: dict[str, pa.Array[Any] | pa.ChunkedArray[Any]] = {
         k.name: exact.column(k.name) for k in priced.boundary.keys
     }
     measured = [n for n in priced.noise if n.measure.kind is not Measures.RANKS]
     for n in measured:
-        noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure))
+        progress = None if steps is None else steps.vector(exact.num_rows)
+        noisy = add_noise(n.mechanism, whole_units(exact.column(n.measure.name), n.measure), progress)
         columns[n.measure.name] = scaled(noisy, n.measure)
     return pa.table(columns) if columns else exact
 

@@ -41,6 +41,7 @@ from sandbox.query.price import Priced, price, price_at
 from sandbox.query.resolve import resolve, visible
 from sandbox.query.rewrite import Rewritten, rewrite
 from sandbox.query.settle import fail, settle
+from sandbox.query.steps import Step, Tell, nobody, steps_of
 from sandbox.query.within import NEARLY, SPARE, Given, goals, least_price, not_within, second_epsilon
 from sandbox.settings import Settings
 from sandbox.vault.hot import HotStore
@@ -64,7 +65,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a question meets: what is published, the catalog, the ledger, the log, the engine."""
+    """What a question meets: what is published, the catalog, the ledger, the log, the engine.
+
+    `tell`: who is told how far it has come.
+    """
 
     published: Published
     catalog: Catalog
@@ -73,6 +77,7 @@ class Context:
     hot: HotStore
     settings: Settings
     today: date
+    tell: Tell = nobody
 
 
 def decide(question: Question, context: Context) -> Rewritten:
@@ -175,9 +180,12 @@ def _new(
     """Charged first, then answered."""
     rewritten = priced.rewritten
     charged = charge(priced, question.actor, context.ledger, question.estimates)
+    steps = steps_of(rewritten.analyzed, context.tell)
     try:
+        steps.at(Step.COUNT)
         executed = execute(rewritten, located, context.hot, context.settings.question_seconds)
-        noised = noise(priced, executed)
+        noised = noise(priced, executed, steps)
+        steps.at(Step.ANSWER)
         settled_price = noised.priced or priced
         processed = post_process(rewritten, settled_price, noised, context.settings.question_seconds)
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from sandbox.policy.types import BudgetBlock, Grant
 from sandbox.privacy.loss import Account, AccountKind, Budget
 from sandbox.query import pipeline, present
 from sandbox.query.answer import Answer, BudgetState, Estimate
+from sandbox.query.steps import Tell, nobody
 from sandbox.query.within import Given
 from sandbox.service.cards import dataset_cards, grant_cards
 from sandbox.service.croissant import croissant_document
@@ -118,6 +120,7 @@ def ask(
     grant: str,
     epsilon: Decimal | None = None,
     within: Given | None = None,
+    tell: Tell = nobody,
 ) -> Answer:
     """Answer one question: charged first, then answered with noise, error bars and a receipt.
 
@@ -130,12 +133,14 @@ def ask(
             (with `within`, what the policy allows).
         within: wanted 95 % half-width, as `5` or `5%`, of every column or by column: the least epsilon
             that meets it is spent.
+        tell: is told how far the question has come, where that tells nothing (`query/steps.py`).
 
     Raises:
         SandboxError: every code of reading, policy, privacy and running. A refusal is logged.
 
     """
-    return answered(home, pipeline.Question(sql, grant, actor, epsilon, within), context_of(home))
+    context = replace(context_of(home), tell=tell)
+    return answered(home, pipeline.Question(sql, grant, actor, epsilon, within), context)
 
 
 def answered(home: Home, question: pipeline.Question, context: pipeline.Context) -> Answer:

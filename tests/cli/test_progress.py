@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from sandbox.cli import terminal
+from sandbox.query.steps import Step
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,19 @@ def test_lines_in_a_pipe(capsys, monkeypatch):
     said = capsys.readouterr().err.splitlines()
     assert said[0] == "Loading d.t …"
     assert said[1].startswith("Loading d.t: 50 % of 100 bytes")
+
+
+def test_a_question_says_its_step_in_a_terminal(monkeypatch):
+    seen = io.StringIO()
+    monkeypatch.setattr(terminal, "stderr", lambda: Console(file=seen, force_terminal=True, width=80))
+    with terminal.asking() as tell:
+        for step in Step:
+            tell(step, 3 if step is Step.NOISE else 0, 8)
+    for words in ("Counting", "Adding noise 37 %", "Computing the answer"):
+        assert words in seen.getvalue()
+
+
+def test_a_question_says_nothing_in_a_pipe(capsys):
+    with terminal.asking() as tell:
+        tell("noise", 1, 2)
+    assert capsys.readouterr() == ("", "")
