@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from rich.table import Table
@@ -100,7 +101,7 @@ def answer_table(answer: Answer) -> Table:
         errors = _errors(answer, column)
         cells.append([rounded(value, error) for value, error in zip(values, errors, strict=True)])
         headings.append(("± 95 %", "right"))
-        cells.append([error_bar(error) for error in errors])
+        cells.append([_bar(value, error) for value, error in zip(values, errors, strict=True)])
     return terminal.table(headings, list(zip(*cells, strict=True)))
 
 
@@ -136,6 +137,12 @@ def error_bar(error: float | None) -> str:
     step = 10.0**-places
     up = math.ceil(error / step * (1 - 1e-12)) * step
     return f"{up:.{max(places, 0)}f}"
+
+
+def _bar(value: object, error: float | None) -> str:
+    """The half-width of a value; that of a day or time is in days."""
+    days = " d" if isinstance(value, date) and error is not None and math.isfinite(error) else ""
+    return error_bar(error) + days
 
 
 def short(number: Decimal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ class Answer:
         question: its id in the log.
         table: the rows, as an Arrow table.
         half_widths: 95 % half-widths of the noisy columns, same rows, same names, float64. A column that is
-            not noisy is absent; a cell for which none can be given is null.
+            not noisy is absent; a cell for which none can be given is null. Of days and times in days.
         columns: what each column is.
         cost: what it cost; None when it touched open tables only, or was asked before.
         budgets: what is left after it.
@@ -192,13 +193,14 @@ def _in_words(cell: Any) -> Any:
 def _said(value: Any, width: float | None, column: model.Column) -> str:
     if not column.noisy or value is None:
         return page.number(value, None)
-    return f"{page.number(value, width)} {page.half_width(width, value)}"
+    days = " d" if isinstance(value, date) and width is not None else ""
+    return f"{page.number(value, width)} {page.half_width(width, value)}{days}"
 
 
 def _scale(shown: list[tuple[list[Any], list[float | None]]], at: int) -> tuple[float, float] | None:
     """Lowest and highest end of the error bars of one column."""
     ends = [
-        (float(row[at]) - width, float(row[at]) + width)
+        (_position(row[at]) - width, _position(row[at]) + width)
         for row, widths in shown
         if (width := widths[at]) is not None and row[at] is not None and not isinstance(row[at], str)
     ]
@@ -208,7 +210,14 @@ def _scale(shown: list[tuple[list[Any], list[float | None]]], at: int) -> tuple[
 def _bar(value: Any, width: float | None, scale: tuple[float, float] | None) -> str:
     if value is None or width is None or scale is None or isinstance(value, str):
         return ""
-    return page.error_bar(float(value), width, *scale)
+    return page.error_bar(_position(value), width, *scale)
+
+
+def _position(value: Any) -> float:
+    """A number; a day or time in days, as its half-width is."""
+    if isinstance(value, datetime):
+        return (value.replace(tzinfo=None) - datetime.min) / timedelta(days=1)
+    return float(value.toordinal()) if isinstance(value, date) else float(value)
 
 
 def read(stream: bytes) -> Answer:

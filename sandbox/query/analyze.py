@@ -71,7 +71,8 @@ class Analyzed:
 
     `levels` are the boundaries of each GROUP BY of several levels, `families` those whose noisy numbers are
     made to agree. `keys` of open tables bound what one unit moves, so the versions that are read must have
-    been checked for them. `folds` are the counts that are put into cells.
+    been checked for them. `folds` are the counts that are put into cells. `moments` are columns that are a
+    noisy day or time.
     `post` runs over the noisy tables and the open tables only. It outputs the columns of
     `authorized.resolved.output`, then a half-width `__h<i>` for each column i in `error_columns`.
     """
@@ -87,6 +88,7 @@ class Analyzed:
     keys: frozenset[OpenKey] = frozenset()
     levels: tuple[frozenset[str], ...] = ()
     folds: tuple[Fold, ...] = ()
+    moments: frozenset[int] = frozenset()
 
 
 def analyze(authorized: Authorized) -> Analyzed:
@@ -122,6 +124,7 @@ def analyze(authorized: Authorized) -> Analyzed:
         frozenset(walk.keys),
         tuple(walk.levels),
         tuple(walk.folds),
+        errors.moments,
     )
 
 

@@ -98,7 +98,7 @@ class Answer:
         question: id of the question in the log.
         table: the answer's rows.
         errors: 95 % half-widths (float64) of its noisy columns, same rows, same column names;
-            a column or cell is absent or null where no half-width can be given.
+            a column or cell is absent or null where no half-width can be given. Of days and times in days.
         cost: None when nothing was charged: open tables only, or a repeated question.
         repeated: the stored answer of the same question asked before: it cost nothing.
         derived: made of the stored answer of another question (`repeated`, too): sums of its groups.

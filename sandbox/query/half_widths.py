@@ -11,39 +11,29 @@ Windows over noisy numbers stand for numbers of their own, if neither their rows
 - Numbers with noise in common (n / SUM(n) OVER ()) add up as they are, not in squares: an upper bound.
 - Extremes and ranks have none: which row is the largest is itself chosen by noise.
 - Every count in a cell of HISTOGRAM has the same one, so it is the cell's; MODE has none.
+
+Joined answers (`joined_widths.py`) have the half-widths of their sides. A day or time has one in days.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from sandbox.query.boundary import Boundary
 from sandbox.query.histograms import Fold, Reading
+from sandbox.query.joined_widths import ERROR_PREFIX, Number, Numbers, Vectors, WithErrors, aggregates, joined
 from sandbox.query.public import total
 from sandbox.query.relations import column
 from sandbox.query.typed import cast, type_of
-from sandbox.query.vocabulary import AGGREGATES, has_aggregate
+from sandbox.query.vocabulary import AGGREGATES
 
-ERROR_PREFIX = "__h"
 HALF_WIDTH = "__w_"  # of a noisy number, the same for every row: a parameter
 OWN_WIDTH = "__q_"  # of a quantile, another one for each row: a column of the noisy table
 MOST_MERGED = 2_000  # nodes: names that stand for much are not written out for the sake of a half-width
 _OTHER_ROW = (exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.NthValue)
-
-
-@dataclass(frozen=True, slots=True)
-class WithErrors:
-    """A post-processing SELECT whose half-widths follow its columns.
-
-    `noisy`: indexes of columns that depend on noise. `direct`: those that are one noisy number as it is.
-    """
-
-    tree: exp.Select
-    noisy: frozenset[int]
-    direct: Mapping[int, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +42,7 @@ class _Atom:
 
     node: exp.Expr
     width: exp.Expr
-    measures: frozenset[str]
+    vectors: Vectors
 
 
 def output_errors(tree: exp.Select, boundaries: Sequence[Boundary], folds: Sequence[Fold] = ()) -> WithErrors:
@@ -66,34 +56,61 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary], folds: Seque
         return _errors_together(tree, together, boundaries, folds)
     boundary = _source(tree, boundaries)
     if boundary is None:
-        return WithErrors(tree, frozenset(range(len(tree.selects))), {})
-    # Each noisy number, with the vector whose noise it has: quantiles of one value share theirs.
-    measures = {m.name: m.name for m in boundary.measures}
-    measures |= {p.name: t.measure.name for t in boundary.trees for p in t.points}
-    moments = {p.name for p in boundary.points if not p.typed.number}
-    cells = {f.name: f for f in folds if f.table == boundary.name}
-    measures |= {name: name for name in cells}
-    moments |= cells.keys()
+        sides = joined(tree, lambda side: output_errors(side, boundaries, folds))
+        if sides is None:
+            return WithErrors(tree, frozenset(range(len(tree.selects))), {})
+        return _with_widths(tree, sides)
+    return _with_widths(tree, _numbers_of(boundary, folds))
+
+
+def _numbers_of(boundary: Boundary, folds: Sequence[Fold]) -> dict[tuple[str, str], Number]:
+    """The noisy columns of a boundary's table, by table and name."""
+    of = boundary.name
+    found = {
+        (of, m.name): Number(column(HALF_WIDTH + m.name, of), frozenset({(of, m.name)}), direct=(of, m.name))
+        for m in boundary.measures
+    }
+    for tree in boundary.trees:  # quantiles of one value share their noise
+        vectors = frozenset({(of, tree.measure.name)})
+        for p in tree.points:
+            moment = not p.typed.number
+            found[of, p.name] = Number(column(OWN_WIDTH + p.name, of), vectors, moment, alone=moment)
+    for f in folds:
+        if f.table == of:
+            source = (f.source, f.measure)
+            all_counts = f.reading is Reading.HISTOGRAM
+            width = column(HALF_WIDTH + f.measure, f.source) if all_counts else None
+            direct = source if all_counts else None
+            found[of, f.name] = Number(width, frozenset({source}), direct=direct, alone=True)
+    return found
+
+
+def _with_widths(tree: exp.Select, numbers: Numbers) -> WithErrors:
+    """`tree` with the half-widths that follow from those of the `numbers` that it reads."""
     found: set[int] = set()
+    alone: set[int] = set()
+    moments: set[int] = set()
     direct: dict[int, tuple[str, str]] = {}
+    vectors: dict[int, Vectors] = {}
     for i, projection in enumerate(list(tree.selects)):
         value = projection.unalias()
-        if not _reads(value, measures) and value.find(exp.Subquery) is None:
+        read = [numbers[key] for c in value.find_all(exp.Column) if (key := (c.table, c.name)) in numbers]
+        if not read and value.find(exp.Subquery) is None:
             continue
         found.add(i)
-        cell = cells.get(value.name) if isinstance(value, exp.Column) else None
-        if cell is not None and cell.reading is Reading.HISTOGRAM:
-            direct[i] = (cell.source, cell.measure)
-            width: exp.Expr | None = _unless_null(value, column(HALF_WIDTH + cell.measure, cell.source))
-        elif _reads(value, moments):
-            continue  # a day or time has no half-width
-        else:
-            width = _half_width(value, measures, boundary.name)
-        if isinstance(value, exp.Column) and value.name in {m.name for m in boundary.measures}:
-            direct[i] = (boundary.name, value.name)
+        if any(n.alone for n in read):
+            if not isinstance(value, exp.Column):
+                continue  # what is computed from a day, a time or a map has no half-width
+            alone.add(i)
+            if read[0].moment:
+                moments.add(i)
+        if isinstance(value, exp.Column) and read[0].direct is not None:
+            direct[i] = read[0].direct
+        width = _half_width(value, numbers)
         if width is not None:
+            vectors[i] = frozenset[tuple[str, str]]().union(*(n.vectors for n in read))
             tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
-    return WithErrors(tree, frozenset(found), direct)
+    return WithErrors(tree, frozenset(found), direct, frozenset(moments), frozenset(alone), vectors)
 
 
 def _together(tree: exp.Select) -> exp.Union | None:
@@ -102,7 +119,7 @@ def _together(tree: exp.Select) -> exp.Union | None:
     inner = source.this.this if source is not None and isinstance(source.this, exp.Subquery) else None
     if not isinstance(inner, exp.Union) or inner.args.get("distinct") or tree.args.get("joins"):
         return None
-    plain = all(isinstance(p.unalias(), exp.Column) for p in tree.selects) and not _aggregates(tree)
+    plain = all(isinstance(p.unalias(), exp.Column) for p in tree.selects) and not aggregates(tree)
     return inner if plain and not tree.args.get("qualify") else None
 
 
@@ -122,14 +139,22 @@ def _errors_together(
     union.set("expression", sides[1].tree)
     of = tree.args["from_"].this.alias_or_name
     noisy: set[int] = set()
+    alone: set[int] = set()
+    moments: set[int] = set()
+    vectors: dict[int, Vectors] = {}
     for i, projection in enumerate(list(tree.selects)):
         at = names.index(projection.unalias().name)
         if any(at in side.noisy for side in sides):
             noisy.add(i)
+        if any(at in side.alone for side in sides):
+            alone.add(i)
+        if any(at in side.moments for side in sides):
+            moments.add(i)
+        vectors[i] = frozenset[tuple[str, str]]().union(*(side.vectors.get(at, ()) for side in sides))
         if f"{ERROR_PREFIX}{at}" in known:
             width = column(f"{ERROR_PREFIX}{at}", of)
             tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
-    return WithErrors(tree, frozenset(noisy), {})
+    return WithErrors(tree, frozenset(noisy), {}, frozenset(moments), frozenset(alone), vectors)
 
 
 def _source(tree: exp.Select, boundaries: Sequence[Boundary]) -> Boundary | None:
@@ -137,15 +162,9 @@ def _source(tree: exp.Select, boundaries: Sequence[Boundary]) -> Boundary | None
     source = tree.args.get("from_")
     if source is None or not isinstance(source.this, exp.Table) or tree.args.get("joins"):
         return None
-    if _aggregates(tree):
+    if aggregates(tree):
         return None
     return next((b for b in boundaries if b.name == source.this.name), None)
-
-
-def _aggregates(tree: exp.Select) -> bool:
-    parts = [*tree.selects, *(tree.args[p] for p in ("order", "qualify") if tree.args.get(p))]
-    grouped = any(tree.args.get(part) for part in ("group", "having", "distinct"))
-    return grouped or any(has_aggregate(p) for p in parts)
 
 
 def flattened(tree: exp.Select) -> exp.Select:
@@ -185,7 +204,7 @@ def _plain_source(tree: exp.Select) -> exp.Select | None:
     """The subquery of FROM, when it only renames one table's rows, and the SELECT aggregates nothing."""
     source = tree.args.get("from_")
     inner = source.this.this if source is not None and isinstance(source.this, exp.Subquery) else None
-    if not isinstance(inner, exp.Select) or tree.args.get("joins") or _aggregates(tree):
+    if not isinstance(inner, exp.Select) or tree.args.get("joins") or aggregates(tree):
         return None
     strange = ("joins", "group", "having", "qualify", "limit", "offset", "distinct")
     if any(inner.args.get(part) for part in strange) or inner.args.get("from_") is None:
@@ -199,13 +218,13 @@ def _plain_source(tree: exp.Select) -> exp.Select | None:
     return inner
 
 
-def _half_width(value: exp.Expr, measures: Mapping[str, str], table: str) -> exp.Expr | None:
+def _half_width(value: exp.Expr, numbers: Numbers) -> exp.Expr | None:
     """The half-width of an expression over a row, or the rows of a window; None where none is honest."""
     if value.find(exp.Subquery) is not None:
         return None  # noisy numbers of other tables are in it: no half-width is better than a small one
     # A rounded number moves in steps, which a difference misses or doubles: move what is rounded.
     value = value.transform(lambda n: n.this if isinstance(n, exp.Round | exp.Floor | exp.Ceil) else n)
-    atoms = list(_atoms(value, measures, table))
+    atoms = list(_atoms(value, numbers))
     if not all(atoms):
         return None
     known = [a for a in atoms if a is not None]
@@ -229,35 +248,36 @@ def _sum(parts: list[exp.Expr]) -> exp.Expr:
     return result
 
 
-def _reads(node: exp.Expr, measures: Container[str]) -> bool:
-    return any(c.name in measures for c in node.find_all(exp.Column))
+def _read(node: exp.Expr, numbers: Numbers) -> list[Number]:
+    found = [numbers.get((c.table, c.name)) for c in node.find_all(exp.Column)]
+    return [n for n in found if n is not None]
 
 
-def _atoms(value: exp.Expr, measures: Mapping[str, str], table: str) -> Iterator[_Atom | None]:
+def _atoms(value: exp.Expr, numbers: Numbers) -> Iterator[_Atom | None]:
     """Each noisy part of `value` once; None for one that has no honest half-width."""
     seen: list[exp.Expr] = []
     for node in value.walk(prune=lambda n: isinstance(n, exp.Window)):
-        noisy = isinstance(node, exp.Column) and node.name in measures
-        if node in seen or not (noisy or (isinstance(node, exp.Window) and _reads(node, measures))):
+        number = numbers.get((node.table, node.name)) if isinstance(node, exp.Column) else None
+        window = isinstance(node, exp.Window) and bool(_read(node, numbers))
+        if node in seen or not (number is not None or window):
             continue
         seen.append(node)
         if isinstance(node, exp.Window):
-            width = _window_width(node, measures, table)
-            names = {measures[c.name] for c in node.find_all(exp.Column) if c.name in measures}
-            yield None if width is None else _Atom(node, width, frozenset(names))
-        else:
-            own = OWN_WIDTH if measures[node.name] != node.name else HALF_WIDTH
-            yield _Atom(node, column(own + node.name, table), frozenset({measures[node.name]}))
+            width = _window_width(node, numbers)
+            vectors = frozenset[tuple[str, str]]().union(*(n.vectors for n in _read(node, numbers)))
+            yield None if width is None else _Atom(node, width, vectors)
+        elif number is not None:
+            yield None if number.width is None else _Atom(node, number.width, number.vectors)
 
 
-def _window_width(node: exp.Window, measures: Mapping[str, str], table: str) -> exp.Expr | None:
+def _window_width(node: exp.Window, numbers: Numbers) -> exp.Expr | None:
     call = node.this
     order = node.args["order"].expressions if node.args.get("order") is not None else []
-    if any(_reads(p, measures) for p in (*(node.args.get("partition_by") or ()), *order)):
+    if any(_read(p, numbers) for p in (*(node.args.get("partition_by") or ()), *order)):
         return None
     if not isinstance(call, (exp.Sum, exp.Avg, *_OTHER_ROW)):
         return None
-    inside = _half_width(call.this, measures, table)
+    inside = _half_width(call.this, numbers)
     if inside is None:
         return None
 
@@ -282,7 +302,7 @@ def _window_width(node: exp.Window, measures: Mapping[str, str], table: str) -> 
 
 def _shared(a: _Atom, b: _Atom) -> bool:
     """Whether two parts may have noise in common: another row's number has none of this row's."""
-    if not a.measures & b.measures:
+    if not a.vectors & b.vectors:
         return False
     shifted = [isinstance(x.node, exp.Window) and isinstance(x.node.this, exp.Lag | exp.Lead) for x in (a, b)]
     columns = [isinstance(x.node, exp.Column) for x in (a, b)]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH
+from sandbox.query.half_widths import HALF_WIDTH
+from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.shared_parts import shared

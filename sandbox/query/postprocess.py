@@ -22,8 +22,9 @@ from sandbox.policy.types import Kind
 from sandbox.query.arrow_types import arrow_type
 from sandbox.query.boundary import Boundary, Measure
 from sandbox.query.folds import cell_type
-from sandbox.query.half_widths import ERROR_PREFIX, HALF_WIDTH, OWN_WIDTH
+from sandbox.query.half_widths import HALF_WIDTH, OWN_WIDTH
 from sandbox.query.histograms import Fold
+from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
@@ -165,21 +166,22 @@ def _example(kind: pa.DataType) -> Any:
 def split(result: pa.Table, output: tuple[str, ...]) -> Processed:
     """Columns and half-widths apart, by the names that the question gave.
 
-    Only numbers, and maps to numbers, have a half-width.
+    Numbers, maps to numbers, days and times have half-widths.
     """
     count = len(output)
     table = pa.table(result.columns[:count], names=list(output)) if count else result
     extra = {name: result.column(name) for name in result.column_names[count:]}
     half_widths = {output[int(name.removeprefix(ERROR_PREFIX))]: column for name, column in extra.items()}
     return Processed(
-        table, pa.table({n: c for n, c in half_widths.items() if _is_number(table.column(n).type)})
+        table, pa.table({n: c for n, c in half_widths.items() if _has_width(table.column(n).type)})
     )
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def _has_width(kind: pa.DataType) -> bool:
     if pa.types.is_map(kind):
-        return _is_number(kind.item_type)
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        return _has_width(kind.item_type)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return number or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
 
 
 def joined(processed: Processed, output: tuple[str, ...]) -> pa.Table:

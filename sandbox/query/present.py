@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -54,7 +55,10 @@ def answer(
 
 
 def numbers(answer: Answer, at: int) -> Iterator[tuple[float, float]]:
-    """The numbers of one column that have a half-width, each with it; of a map, each of its counts."""
+    """The numbers of one column that have a half-width, each with it.
+
+    Of a map, each of its counts; a day or time as 0.
+    """
     name = answer.table.column_names[at]
     if name not in answer.errors.column_names:
         return
@@ -63,7 +67,7 @@ def numbers(answer: Answer, at: int) -> Iterator[tuple[float, float]]:
         counts = [count for _, count in value] if isinstance(value, list) else [value]
         for number in counts:
             if number is not None and half is not None:
-                yield float(number), float(half)
+                yield 0.0 if isinstance(number, date) else float(number), float(half)
 
 
 def estimate_of(analyzed: Analyzed, priced: Priced | None, ledger: Ledger) -> Estimate:

@@ -2,7 +2,7 @@
 
 What is read is post-processing: it sees noisy counts, the tree and the noise's scale. Half-widths cover the
 quantile of the bounded rows 95 times in 100, whatever the rows are (`privacy/trees.py`); they end at the
-value's bounds, so that of an extreme quantile may reach them.
+value's bounds, so that of an extreme quantile may reach them. Those of days and times are in days.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sandbox.query.half_widths import OWN_WIDTH
 from sandbox.query.price import PricedBoundary
 
 _EPOCH = datetime(1970, 1, 1)
+_DAY = 86_400_000_000  # microseconds
 
 
 def with_quantiles(priced: PricedBoundary, table: pa.Table, ranks: Sequence[pa.Table]) -> pa.Table:
@@ -44,6 +45,8 @@ def with_quantiles(priced: PricedBoundary, table: pa.Table, ranks: Sequence[pa.T
         noisy = Distribution.of(_noisy_leaves(tree, mechanism, counts))
         for point in tree.points:
             values, widths = _read(tree, mechanism, noisy, point)
+            if tree.grid.kind is Kind.TIMESTAMP:
+                widths /= _DAY
             none = [None] * (len(groups) - len(filled))
             cells = [*_cells(point, tree.grid, values, noisy.rows >= 0.5), *none]
             table = table.append_column(point.name, pa.array(cells, _type(point)))

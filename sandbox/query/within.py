@@ -23,7 +23,7 @@ from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.analyze import Analyzed
-from sandbox.query.half_widths import ERROR_PREFIX
+from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.price import LARGEST_EPSILON, Priced, epsilons, half_width, price_at
 from sandbox.query.rewrite import Rewritten
 
@@ -71,7 +71,9 @@ def goals(given: Given, analyzed: Analyzed) -> Goals:
     wanted: dict[int, Width] = {}
     if isinstance(given, str):
         width = _read(given)
-        wanted = dict.fromkeys(sorted(analyzed.noisy_columns), width)
+        # A percentage is of a number: a day or time has none.
+        noisy = analyzed.noisy_columns - (analyzed.moments if width.relative else frozenset())
+        wanted = dict.fromkeys(sorted(noisy), width)
     else:
         for name, text in given.items():
             at = [i for i, known in enumerate(output) if known.lower() == name.lower()]
@@ -83,12 +85,13 @@ def goals(given: Given, analyzed: Analyzed) -> Goals:
                 )
             wanted |= dict.fromkeys((i for i in at if i in analyzed.noisy_columns), _read(text))
     posted = set(analyzed.post.named_selects)
-    for i in wanted:
-        if f"{ERROR_PREFIX}{i}" not in posted:
+    for i, width in wanted.items():
+        if f"{ERROR_PREFIX}{i}" not in posted or (width.relative and i in analyzed.moments):
             raise SandboxError(
                 ErrorCode.SQL_UNSUPPORTED,
                 f"No half-width can be given for column {output[i][:80]}, so none can be wanted.",
-                "Say `within` for other columns by name, or give an epsilon.",
+                "Say `within` for other columns by name (for a day or time as a number of days), or give an "
+                "epsilon.",
             )
     found = {(b.name, m.name) for b in analyzed.boundaries for m in b.measures if m.found}
     known = {i for i, direct in analyzed.direct.items() if direct not in found}

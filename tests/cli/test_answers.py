@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -110,6 +111,15 @@ def test_rounding_hides_less_than_a_tenth_of_the_error(value: float, error: floa
 )
 def test_error_bars(error: float | None, shown: str) -> None:
     assert error_bar(error) == shown
+
+
+def test_the_error_bar_of_a_day_is_in_days(capsys: pytest.CaptureFixture[str]) -> None:
+    table = pa.table({"day": pa.array([date(2004, 5, 6), None], pa.date32())})
+    columns = (AnswerColumn("day", "date32[day]", True, None, "derived"),)
+    show_answer(answer(table=table, errors=pa.table({"day": [3.2, None]}), columns=columns))
+    shown = capsys.readouterr().out
+    assert "2004-05-06" in shown
+    assert "3.2 d" in shown
 
 
 def test_losses_are_rounded_up_and_deltas_are_short() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date, datetime
 
 import pyarrow as pa
 import pytest
@@ -48,3 +49,12 @@ def test_a_histogram_is_a_dict_and_is_said_with_its_half_width() -> None:
     assert "{&lt;a&gt;=9331, b=NULL} ±15" in answer._repr_html_()
     with pytest.raises(ValueError, match="no column of numbers"):
         answer.plot("h")
+
+
+def test_half_widths_of_days_and_times_are_in_days() -> None:
+    days, times = [date(2004, 5, 6), None], [datetime(2004, 5, 6, 12), datetime(2004, 5, 8)]
+    answer = an_answer(["day", "at"], [days, times], {0: [3.0, None], 1: [0.25, 2.0]})
+    text = repr(answer)
+    assert "2004-05-06 ±3 d" in text
+    assert "2004-05-06 12:00:00 ±0.25 d" in text
+    assert answer._repr_html_().count("<svg") == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -112,15 +114,20 @@ def test_below_the_floor_neither_number_nor_error_bar_is_given(books: Ledger) ->
         assert column.null_count == 4
 
 
-def test_what_is_computed_from_several_answers_is_noisy_and_has_no_error_bar(books: Ledger) -> None:
+def test_what_is_computed_from_several_answers_is_noisy_and_has_an_error_bar(books: Ledger) -> None:
     asked = priced(
-        "SELECT a.n - b.n AS d FROM (SELECT COUNT(*) AS n FROM people) AS a CROSS JOIN"
+        "SELECT a.n - b.n AS d, b.n AS n FROM (SELECT COUNT(*) AS n FROM people) AS a CROSS JOIN"
         " (SELECT COUNT(*) AS n FROM visits) AS b", world(), books,
     )  # fmt: skip
     with engine(ROWS) as connection:
-        assert answered(asked, connection).errors.num_columns == 0
+        (bars,) = answered(asked, connection).errors.to_pylist()
+    widths = [b.noise[0].half_width for b in asked.boundaries]
+    assert bars == {"d": pytest.approx(math.hypot(*widths)), "n": widths[1]}
     estimate = present.estimate_of(asked.rewritten.analyzed, asked, books)
-    assert [(c.noisy, c.mechanism, c.half_width) for c in estimate.columns] == [(True, "derived", None)]
+    assert [(c.noisy, c.mechanism, c.half_width) for c in estimate.columns] == [
+        (True, "derived", None),
+        (True, "laplace", widths[1]),
+    ]
 
 
 def test_an_estimate_names_columns_with_their_half_widths(books: Ledger) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -38,6 +40,8 @@ CROWD = """
       d: {type: decimal, digits: 6, decimals: 2, use: open, between: [-5, 5], nullable: false}
       w: {type: double, use: open, between: [0, 200], nullable: false}
       two: {type: integer, use: open, between: [0, 100], nullable: false}
+      day: {type: date, use: open, between: [2000-01-01, 2000-12-31], nullable: false}
+      moment: {type: timestamp, use: open, between: [2000-01-01 00:00:00, 2000-12-31 00:00:00]}
   many:
     unit: {name: person, column: id, when_null: drop}
     bounds: {rows_per_unit: 2}
@@ -68,8 +72,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     d = np.clip(np.round(r.normal(0, 2, n), 2), -5, 5)
     w = np.clip(2 * x * r.uniform(0.5, 1, n), 0, 200)
     two = np.where(r.random(n) < 0.3, 5, 95)
-    columns = [np.arange(n), cell, x, y, d, w, two]
-    crowd = ("id", "cell", "x", "y", "d", "w", "two"), list(zip(*(c.tolist() for c in columns), strict=True))
+    day = np.datetime64("2000-01-01") + (3 * x).astype("timedelta64[D]")
+    moment = day.astype("datetime64[s]") + r.integers(0, 86_400, n).astype("timedelta64[s]")
+    columns = [np.arange(n), cell, x, y, d, w, two, day.astype(str), moment.astype(str)]
+    names = ("id", "cell", "x", "y", "d", "w", "two", "day", "moment")
+    crowd = names, list(zip(*(c.tolist() for c in columns), strict=True))
     many = (
         ("id", "cell", "x"),
         [(i, c, v) for i, c, v in zip(*(c.tolist() for c in columns[:3]), strict=True)] * 2,
@@ -95,9 +102,16 @@ def covered(lab: Lab, table: str, calls: list[str], epsilon: str, times: int) ->
             for value, width, exact in zip(values, widths, truth, strict=True):
                 if value is None:  # noise left this cell no row to read a quantile from
                     continue
-                hits[i][0] += abs(float(value) - float(exact[i + 1])) <= width + 1e-9
+                hits[i][0] += distance(value, exact[i + 1]) <= width + 1e-9
                 hits[i][1] += 1
     return [(hit, whole) for hit, whole in hits]
+
+
+def distance(value: Any, exact: Any) -> float:
+    """Of two numbers; of days and times in days."""
+    if isinstance(value, date):
+        return abs((value - exact) / timedelta(days=1))
+    return abs(float(value) - float(exact))
 
 
 def within(hit: int, whole: int, least: float, most: float) -> bool:
@@ -143,8 +157,13 @@ def test_what_is_computed_is_covered_as_often(
         assert within(hit, whole, 0.94, 0.96), (call, hit, whole)
 
 
-@pytest.mark.parametrize("value", ["x", "d", "w", "two"])
-@pytest.mark.parametrize("epsilon", ["0.05", "0.3", "1", "6"])
+@pytest.mark.parametrize(
+    ("value", "epsilon"),
+    [
+        *((value, epsilon) for value in ("x", "d", "w", "two") for epsilon in ("0.05", "0.3", "1", "6")),
+        *((value, epsilon) for value in ("day", "moment") for epsilon in ("0.3", "2")),
+    ],
+)
 def test_the_half_width_of_a_quantile_covers_at_least_95_percent(lab: Lab, value: str, epsilon: str) -> None:
     """Seven fractions at once, for one price; 2,000 answers of each."""
     calls = [f"QUANTILE_CONT({value}, {f})" for f in (0.02, 0.25, 0.75, 0.9, 0.99)]
@@ -152,6 +171,25 @@ def test_the_half_width_of_a_quantile_covers_at_least_95_percent(lab: Lab, value
     for call, (hit, whole) in zip(calls, covered(lab, "crowd", calls, epsilon, 10), strict=True):
         print(f"{call} at {epsilon}: {100 * hit / whole:.1f} % of {whole}")
         assert not unlikely(stats.binom(whole, 0.95).cdf(hit)), (call, hit, whole)
+
+
+CELL = "(SELECT cell, SUM(w) AS s FROM crowd WHERE {} GROUP BY cell)"
+BOTH = f"{CELL.format('x >= -{0}')} AS a JOIN {CELL.format('y > 30')} AS b ON a.cell = b.cell"
+
+
+@pytest.mark.parametrize("value", ["b.s", "a.s - b.s", "b.s / a.s"])
+def test_what_is_computed_of_joined_answers_is_covered_as_often(lab: Lab, value: str) -> None:
+    sql = f"SELECT a.cell, {value} AS v FROM {BOTH} ORDER BY a.cell"
+    truth = lab.rows.execute(sql.format(1)).fetchall()
+    hit = whole = 0
+    for _ in range(12):
+        answer = asked(lab.home, sql.format(next(LITERALS)), Decimal(8))
+        values, widths = (t.column("v").to_pylist() for t in (answer.table, answer.errors))
+        for got, width, (_cell, exact) in zip(values, widths, truth, strict=True):
+            hit += abs(got - exact) <= width + 1e-9
+            whole += 1
+    print(f"{value} of joined answers: {100 * hit / whole:.1f} % of {whole}")
+    assert within(hit, whole, 0.94, 0.97), (value, hit, whole)
 
 
 def test_half_widths_that_are_a_third_too_narrow_are_found_out(
