@@ -20,6 +20,7 @@ ANSWER = _replies["ANSWER"]
 ESTIMATE = _replies["ESTIMATE"]
 EXPLANATION = _replies["EXPLANATION"]
 DATASETS = _replies["DATASETS"]
+PROGRESS: dict[str, Any] = {"questions": [{"step": "noise", "done": 503808, "total": 1000000}]}
 DUMMY: dict[str, Any] = {"columns": ["id", "age", "male"], "rows": [[3, 61, 0], [1, 24, 1], [2, 97, 1]]}
 BUDGETS = _replies["BUDGETS"]
 LOG = _replies["LOG"]

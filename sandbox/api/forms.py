@@ -29,6 +29,29 @@ class AnswerReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a question has come.
+
+    Attributes:
+        step: `count`, `noise` or `answer`; null before that, and wherever groups are named by the data only.
+        done: numbers that have their noise.
+        total: numbers that get noise, as the public keys of the groups say.
+
+    """
+
+    step: str | None
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReply:
+    """The person's own questions that run now, the oldest first."""
+
+    questions: tuple[Progress, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetsReply:
     """The datasets that the person may use."""
 

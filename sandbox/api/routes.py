@@ -8,7 +8,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from starlette.responses import Response
 from sandbox.api import examples, forms
 from sandbox.api.desk import Desk
 from sandbox.api.negotiation import ARROW, JSON, choose
+from sandbox.api.running import Running
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor
 from sandbox.policy.decide import Decision
@@ -45,6 +46,7 @@ class Counter:
     questions: Desk
     lookups: Desk
     hub: HubLogin | None = None
+    running: Running = field(default_factory=Running)
 
 
 WantedWidth = Annotated[str, Field(max_length=40)]
@@ -155,9 +157,23 @@ async def ask(here: Here, caller: Caller, form: AnswerForm, body: QuestionBody) 
     write = documents.answer_arrow if form == ARROW else documents.answer_json
 
     def call() -> bytes:
-        return write(opc.ask(here.home, caller, body.sql, body.grant, body.epsilon, body.within))
+        with here.running.question(caller.id) as tell:
+            return write(opc.ask(here.home, caller, body.sql, body.grant, body.epsilon, body.within, tell))
 
     return Response(await here.questions.serve(caller.id, call), media_type=form)
+
+
+@router.get(
+    "/progress",
+    summary="How far one's questions have come",
+    response_model=forms.ProgressReply,
+    responses=examples.reply(examples.PROGRESS),
+    dependencies=[_as_json],
+)
+async def progress(here: Here, caller: Caller) -> Response:
+    """List the caller's own questions that run now. Tells nothing that the time they take does not tell."""
+    reply = forms.ProgressReply(here.running.of(caller.id))
+    return Response(documents.json_bytes(reply), media_type=JSON)
 
 
 @router.post(

@@ -16,7 +16,7 @@ from sandbox.client import answer, model, reading, replies
 from sandbox.client.answer import Answer
 from sandbox.client.faults import SandboxRefused, SandboxUnreachable
 from sandbox.client.lines import Lines
-from sandbox.client.progress import waiting
+from sandbox.client.progress import LOOK_SECONDS, step_of, waiting
 
 Result = TypeVar("Result")
 Amount = Decimal | str | float
@@ -105,7 +105,7 @@ class Sandbox:
 
         """
         body = self._question(sql, grant, epsilon, within)
-        with waiting():
+        with waiting(self._step):
             reply = self._send("POST", "/v1/questions", body=body, accept=_ARROW, safe=False)
         try:
             return answer.read(reply.content)
@@ -190,6 +190,11 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"Sandbox({self._url!r}" + (f", grant={self._grant!r})" if self._grant else ")")
+
+    def _step(self) -> str:
+        """At which step the one question is that runs; nothing where nothing is told."""
+        reply = self._lines.request("GET", "/v1/progress", None, "application/json", LOOK_SECONDS)
+        return step_of(reply.json()["questions"])
 
     def _question(
         self,

@@ -44,8 +44,15 @@ class Lines:
         self._idle: deque[httpx.Client] = deque()
         self._closed = False
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None, accept: str) -> httpx.Response:
-        """Send one request and read the whole reply.
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        accept: str,
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """Send one request and read the whole reply; `timeout`: a shorter wait for it.
 
         Raises:
             httpx.RequestError: no reply came.
@@ -59,7 +66,8 @@ class Lines:
         except IndexError:
             line = self._new()
         try:
-            return line.request(method, path, json=body, headers={"Accept": accept})
+            limit = self._timeout if timeout is None else httpx.Timeout(timeout)
+            return line.request(method, path, json=body, headers={"Accept": accept}, timeout=limit)
         finally:
             self._idle.append(line)
             if self._closed:

@@ -16,6 +16,7 @@ from tests.api.instance import Served
 
 PATHS = {
     "/v1/questions": "post",
+    "/v1/progress": "get",
     "/v1/estimates": "post",
     "/v1/explanations": "post",
     "/v1/datasets": "get",
@@ -55,6 +56,7 @@ def test_every_path_is_described_and_nothing_else(described: dict[str, Any]) -> 
         (forms.AnswerReply, examples.ANSWER),
         (Estimate, examples.ESTIMATE),
         (Decision, examples.EXPLANATION),
+        (forms.ProgressReply, examples.PROGRESS),
         (forms.DatasetsReply, examples.DATASETS),
         (forms.DummyReply, examples.DUMMY),
         (forms.BudgetsReply, examples.BUDGETS),

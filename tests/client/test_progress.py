@@ -72,3 +72,41 @@ def test_a_terminal_that_is_gone_stops_no_question(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(progress, "_in_a_line", lambda: gone)
     with progress.waiting():
         assert tried.wait(30)
+
+
+def test_the_step_is_shown_beside_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, twice = list[str](), threading.Event()
+
+    def show(words: str) -> None:
+        shown.append(words)
+        if len(shown) > 1:
+            twice.set()
+
+    def step() -> str:
+        if not shown:
+            raise OSError("nobody answers")
+        return "adding noise 45 %"
+
+    monkeypatch.setattr(progress, "SILENT_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(progress, "_in_a_line", lambda: show)
+    with progress.waiting(step):
+        assert twice.wait(60)
+    assert shown[0].endswith(" s")
+    assert shown[1].endswith(" s, adding noise 45 %")
+
+
+@pytest.mark.parametrize(
+    ("questions", "said"),
+    [
+        ([], ""),
+        ([{"step": None, "done": 0, "total": 0}], ""),
+        ([{"step": "count", "done": 0, "total": 8}], "counting"),
+        ([{"step": "noise", "done": 3, "total": 8}], "adding noise 37 %"),
+        ([{"step": "answer", "done": 8, "total": 8}], "computing the answer"),
+        ([{"step": "dancing", "done": 8, "total": 8}], ""),
+        ([{"step": "count", "done": 0, "total": 8}] * 2, ""),
+    ],
+)
+def test_steps_in_words(questions: list[dict[str, object]], said: str) -> None:
+    assert progress.step_of(questions) == said
