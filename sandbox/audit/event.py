@@ -60,7 +60,9 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.HOME_BACKED_UP: frozenset(),
     EventKind.HOME_RESTORED: frozenset({"size"}),
     EventKind.LEDGER_ACCEPTED: frozenset({"size", "until", "stated"}),
-    EventKind.DATASET_LOADED: frozenset({"dataset", "table", "version", "files", "policy", "mode", "base"}),
+    EventKind.DATASET_LOADED: frozenset(
+        {"dataset", "table", "version", "files", "policy", "mode", "base", "line"}
+    ),
     EventKind.LOAD_REFUSED: frozenset({"dataset", "table", "code"}),
     EventKind.DATASET_ROLLED_BACK: frozenset({"dataset", "table", "version", "from"}),
     EventKind.VERSIONS_DROPPED: frozenset({"dataset", "table", "versions"}),

@@ -72,6 +72,11 @@ def sealed_bytes(key: bytes, text: str) -> bytes:
     return bytes.fromhex(sealed.commitment) + sealed.nonce + sealed.ciphertext
 
 
+def commitment_of(piece: bytes) -> str:
+    """The commitment (hex) in `sealed_bytes`, which tells nothing of the text without its salt."""
+    return piece[: hashlib.sha256().digest_size].hex()
+
+
 def opened_text(key: bytes, piece: bytes) -> str | None:
     """The text of `sealed_bytes`; None when it does not open."""
     digest = hashlib.sha256().digest_size

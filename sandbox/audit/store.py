@@ -31,7 +31,7 @@ from sandbox.audit.high_water import HighWater
 from sandbox.audit.leaf import Entry
 from sandbox.audit.log import Appended, Log
 from sandbox.audit.note import VerifierKey
-from sandbox.audit.sealed import Disclosure, opened_text, sealed_bytes
+from sandbox.audit.sealed import Disclosure, commitment_of, opened_text, sealed_bytes
 from sandbox.audit.tables import metadata
 from sandbox.errors import ErrorCode, SandboxError
 
@@ -181,6 +181,10 @@ class Store:
     def seal(self, text: str) -> bytes:
         """A text that people wrote, encrypted to be kept in a table of the store."""
         return sealed_bytes(self._log.secret_key, text)
+
+    def commitment(self, piece: bytes) -> str:
+        """The salted commitment to the text of `seal`, for the log."""
+        return commitment_of(piece)
 
     def unseal(self, piece: bytes) -> str:
         """The text of `seal`.

@@ -27,6 +27,7 @@ class _Said:
     files: dict[int, Files] = field(default_factory=dict)
     current: int | None = None
     dropped: set[int] = field(default_factory=set)
+    lines: dict[int, str] = field(default_factory=dict)
 
     def take(self, entry: Entry) -> None:
         facts = entry.facts
@@ -41,10 +42,12 @@ class _Said:
         self.current = number
         if entry.kind == EventKind.DATASET_LOADED.value:
             self.files[number] = _files(facts["files"])
+            if "line" in facts:  # not in entries that older releases wrote
+                self.lines[number] = str(facts["line"])
 
 
 def check_against_log(store: Store, catalog: Catalog) -> None:
-    """That versions, their files, which is current and which were dropped are those of the log.
+    """That versions, all that is kept of them, which is current and which were dropped are those of the log.
 
     Raises:
         SandboxError: STORAGE_CORRUPT, naming the table; LOG_CORRUPT.
@@ -64,7 +67,8 @@ def check_against_log(store: Store, catalog: Catalog) -> None:
         }
         current = next((state.version.version for state in states if state.current), None)
         gone = {state.version.version for state in states if state.dropped_at is not None}
-        if (files, current, gone) != (logged.files, logged.current, logged.dropped):
+        kept = files, current, gone, catalog.lines(dataset, table)
+        if kept != (logged.files, logged.current, logged.dropped, logged.lines):
             raise SandboxError(
                 ErrorCode.STORAGE_CORRUPT,
                 f"The catalog's lines on {dataset}.{table} are not what the log says was committed.",

@@ -11,7 +11,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +19,16 @@ import sqlalchemy as sa
 
 from sandbox.audit.event import Event
 from sandbox.audit.store import Store, Transaction, metadata
+from sandbox.catalog.line import commitments, line_of, lines
 from sandbox.catalog.model import HeldVersion, SourceColumn, StoredColumn, StoredFile, TableVersion
 from sandbox.catalog.numbered import beside, number_columns, numbered
-from sandbox.catalog.watermark import Watermark, keep_watermark, watermark_of
+from sandbox.catalog.watermark import (
+    Watermark,
+    keep_watermark,
+    sealed_watermark,
+    sealed_watermarks,
+    watermark_of,
+)
 from sandbox.errors import ErrorCode, SandboxError
 
 versions = sa.Table(
@@ -100,6 +107,9 @@ class Catalog:
                 changed then.
 
         """
+        mark = None if watermark is None else sealed_watermark(self._store, version, watermark)
+        line = self._store.seal(line_of(version, mark))
+        event = replace(event, facts={**event.facts, "line": self._store.commitment(line)})
         with self._store.write(event) as transaction:
             connection = transaction.connection
             of = version.dataset, version.table
@@ -117,8 +127,9 @@ class Catalog:
                 connection.execute(
                     quarantines.insert().values(**numbered(version), file=asdict(version.quarantine))
                 )
-            if watermark is not None:
-                keep_watermark(self._store, transaction, version, watermark)
+            if mark is not None:
+                keep_watermark(transaction, version, mark)
+            connection.execute(lines.insert().values(**numbered(version), sealed=line))
             connection.execute(chosen.delete().where(*_named(chosen, version.dataset, version.table)))
         return transaction
 
@@ -206,6 +217,17 @@ class Catalog:
             HeldVersion(version, version == current, gone.get(version.version))
             for version in self.history(dataset, table)
         )
+
+    def lines(self, dataset: str, table: str) -> Mapping[int, str]:
+        """The commitment to what the catalog says of each version of a table; empty where it was altered.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT.
+
+        """
+        marks = sealed_watermarks(self._store, dataset, table)
+        texts = {one.version: line_of(one, marks.get(one.version)) for one in self.history(dataset, table)}
+        return commitments(self._store, texts, dataset, table)
 
     def names(self) -> tuple[tuple[str, str], ...]:
         """Dataset and table of everything that was ever loaded."""

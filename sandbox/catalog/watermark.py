@@ -33,10 +33,23 @@ class Watermark:
     value: str
 
 
-def keep_watermark(store: Store, transaction: Transaction, version: TableVersion, mark: Watermark) -> None:
+def sealed_watermark(store: Store, version: TableVersion, mark: Watermark) -> bytes:
+    """The watermark as it is kept, bound to its version."""
+    return store.seal(json.dumps([version.id, *astuple(mark)]))
+
+
+def keep_watermark(transaction: Transaction, version: TableVersion, sealed: bytes) -> None:
     """Commit the watermark with its version."""
-    sealed = store.seal(json.dumps([version.id, *astuple(mark)]))
     transaction.connection.execute(watermarks.insert().values(**numbered(version), sealed=sealed))
+
+
+def sealed_watermarks(store: Store, dataset: str, table: str) -> dict[int, bytes]:
+    """The watermarks of a table as they are kept, by version."""
+    query = sa.select(watermarks.c.version, watermarks.c.sealed).where(
+        watermarks.c.dataset == dataset, watermarks.c.table == table
+    )
+    with store.read() as connection:
+        return {number: bytes(sealed) for number, sealed in connection.execute(query)}
 
 
 def watermark_of(store: Store, version: TableVersion) -> Watermark | None:

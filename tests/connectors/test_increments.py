@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from adbc_driver_postgresql import dbapi
 
+from sandbox.catalog.proof import check_against_log
 from sandbox.catalog.watermark import Watermark
 from sandbox.errors import ErrorCode
 from sandbox.vault.sweep import sweep
@@ -231,6 +232,21 @@ def test_a_watermark_is_that_of_its_version(it: Instance, tmp_path: Path) -> Non
     store.close()
     loads = Loads(Instance.open(it.home), registry)
     refusal(ErrorCode.STORAGE_CORRUPT, loads.increment)
+
+
+def test_a_watermark_that_was_removed_is_missed(it: Instance, tmp_path: Path) -> None:
+    """Without it, the next increment would take all rows for new ones."""
+    registry = lite(tmp_path)
+    loads = Loads(it, registry)
+    table(registry, "integer", "1, 1, 'a'")
+    loads.increment()
+    check_against_log(it.store, it.catalog)
+    it.store.close()
+    with sqlite3.connect(it.home / "store.sqlite") as store:
+        store.execute("DELETE FROM catalog_watermark")
+    store.close()
+    opened = Instance.open(it.home)
+    refusal(ErrorCode.STORAGE_CORRUPT, lambda: check_against_log(opened.store, opened.catalog))
 
 
 def test_an_increment_follows_the_version_it_began_at(it: Instance, tmp_path: Path) -> None:

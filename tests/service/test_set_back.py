@@ -84,6 +84,16 @@ ALTERATIONS = {
     "a version that was never loaded": "INSERT INTO catalog_version SELECT dataset, 'extra', version, columns, files,"
     ' "rows", quarantined, policy_digest, loaded_at, source, source_digest, source_columns, licence, mode, base'
     " FROM catalog_version WHERE \"table\" = 'residents'",
+    "a column of a lower grade": "UPDATE catalog_version SET columns = replace(columns, 'restricted', 'open')",
+    "another type": "UPDATE catalog_version SET columns = replace(columns, 'int64', 'double')",
+    "another count": 'UPDATE catalog_version SET "rows" = "rows" + 1',
+    "another source": "UPDATE catalog_version SET source = 'file:///elsewhere.csv'",
+    "another licence": "UPDATE catalog_version SET licence = 'public domain'",
+    "another time": "UPDATE catalog_version SET loaded_at = '2020-01-01T00:00:00+00:00'",
+    "a key that no load checked": "INSERT INTO catalog_unique VALUES ('town', 'districts', 1, '[[\"name\"]]')",
+    "a commitment that is gone": "DELETE FROM catalog_line WHERE \"table\" = 'districts' AND version = 1",
+    "the commitment of another version": "UPDATE catalog_line SET sealed = (SELECT sealed FROM catalog_line"
+    " WHERE \"table\" = 'residents') WHERE \"table\" = 'districts'",
     "a version called dropped": "INSERT INTO catalog_dropped VALUES ('town', 'residents', 1, '2026-01-01T00:00:00+00:00')",
 }
 
