@@ -59,7 +59,7 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.HOME_CREATED: frozenset({"format", "log_key"}),
     EventKind.HOME_BACKED_UP: frozenset(),
     EventKind.HOME_RESTORED: frozenset({"size"}),
-    EventKind.LEDGER_ACCEPTED: frozenset({"size", "until", "stated"}),
+    EventKind.LEDGER_ACCEPTED: frozenset({"size", "until", "stated", "charges"}),
     EventKind.DATASET_LOADED: frozenset(
         {"dataset", "table", "version", "files", "policy", "mode", "base", "line"}
     ),
@@ -79,7 +79,7 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.QUESTION_REPEATED: frozenset({"question", "grant", "answer_digest"}),
     EventKind.QUESTION_OPEN: frozenset({"question", "grant", "datasets", "shape", "decided_by"}),
     EventKind.KEYS_ROTATED: frozenset({"from", "to", "datasets"}),
-    EventKind.TOKEN_CREATED: frozenset({"token", "person", "role", "expires"}),
+    EventKind.TOKEN_CREATED: frozenset({"token", "person", "role", "expires", "digest"}),
     EventKind.TOKEN_REVOKED: frozenset({"token"}),
     EventKind.HUB_LOGGED_IN: frozenset(),
     EventKind.HUB_SERVER_STARTED: frozenset(),

@@ -31,6 +31,7 @@ from sandbox.audit.high_water import HighWater
 from sandbox.audit.leaf import Entry
 from sandbox.audit.log import Appended, Log
 from sandbox.audit.note import VerifierKey
+from sandbox.audit.proved import proved_entries
 from sandbox.audit.sealed import Disclosure, commitment_of, opened_text, sealed_bytes
 from sandbox.audit.tables import metadata
 from sandbox.errors import ErrorCode, SandboxError
@@ -247,6 +248,16 @@ class Store:
             yield from found
             if after is None:
                 return
+
+    def proved(self) -> Iterator[Entry]:
+        """Every entry in order, proved against the signed checkpoint; believe none before the last one came.
+
+        Raises:
+            SandboxError: LOG_CORRUPT.
+
+        """
+        with self.read() as connection:
+            yield from proved_entries(connection, self._log.check(connection)[0])
 
     def disclose(self, index: int) -> str:
         """What a person wrote in the entry at `index`. Log the reading (`log.read`) before.

@@ -1,8 +1,7 @@
 """The catalog is what the log says it is: replayed from the signed entries when a home is opened.
 
-Each load, roll-back and drop stands in the log with the digests of its files, and each entry used here is
-proved to lie in the signed tree. So lines of the catalog that were put back, altered, added or removed are
-noticed.
+Each load, roll-back and drop stands in the log with the digests of its files and a commitment to all else. So
+lines of the catalog that were put back, altered, added or removed are noticed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,10 @@ from sandbox.audit.store import Store
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 
-KINDS = (EventKind.DATASET_LOADED, EventKind.DATASET_ROLLED_BACK, EventKind.VERSIONS_DROPPED)
+KINDS = frozenset(
+    kind.value
+    for kind in (EventKind.DATASET_LOADED, EventKind.DATASET_ROLLED_BACK, EventKind.VERSIONS_DROPPED)
+)
 Files = frozenset[tuple[str, str]]
 
 
@@ -46,28 +48,39 @@ class _Said:
                 self.lines[number] = str(facts["line"])
 
 
-def check_against_log(store: Store, catalog: Catalog) -> None:
-    """That versions, all that is kept of them, which is current and which were dropped are those of the log.
+class CatalogProof:
+    """Takes the proved entries of the log, one by one; then `check`."""
 
-    Raises:
-        SandboxError: STORAGE_CORRUPT, naming the table; LOG_CORRUPT.
+    def __init__(self, store: Store) -> None:
+        self._catalog = Catalog(store)
+        self._said: dict[tuple[str, str], _Said] = {}
 
-    """
-    said: dict[tuple[str, str], _Said] = {}
-    for entry in store.entries(kinds=[kind.value for kind in KINDS]):
-        store.receipt(entry.index)
-        name = str(entry.facts["dataset"]), str(entry.facts["table"])
-        said.setdefault(name, _Said()).take(entry)
-    for dataset, table in sorted(said.keys() | set(catalog.names())):
-        logged = said.get((dataset, table), _Said())
-        states = catalog.states(dataset, table)
+    def take(self, entry: Entry) -> None:
+        """Take the next entry."""
+        if entry.kind in KINDS:
+            name = str(entry.facts["dataset"]), str(entry.facts["table"])
+            self._said.setdefault(name, _Said()).take(entry)
+
+    def check(self) -> None:
+        """That versions, all that is kept of them, which is current and which were dropped are as logged.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT, naming the table.
+
+        """
+        for dataset, table in sorted(self._said.keys() | set(self._catalog.names())):
+            self._check(dataset, table)
+
+    def _check(self, dataset: str, table: str) -> None:
+        logged = self._said.get((dataset, table), _Said())
+        states = self._catalog.states(dataset, table)
         files = {
             state.version.version: frozenset((file.path, file.digest) for file in state.version.all_files)
             for state in states
         }
         current = next((state.version.version for state in states if state.current), None)
         gone = {state.version.version for state in states if state.dropped_at is not None}
-        kept = files, current, gone, catalog.lines(dataset, table)
+        kept = files, current, gone, self._catalog.lines(dataset, table)
         if kept != (logged.files, logged.current, logged.dropped, logged.lines):
             raise SandboxError(
                 ErrorCode.STORAGE_CORRUPT,

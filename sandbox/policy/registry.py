@@ -54,7 +54,7 @@ _files = sa.Table(
     sa.Index("policy_file_name", "kind", "name"),
 )
 
-_EVENTS: Mapping[FileKind, tuple[EventKind, str | None]] = {
+EVENTS: Mapping[FileKind, tuple[EventKind, str | None]] = {
     FileKind.POLICY: (EventKind.POLICY_PUBLISHED, "dataset"),
     FileKind.GRANT: (EventKind.GRANT_PUBLISHED, "grant"),
     FileKind.UNITS: (EventKind.UNITS_PUBLISHED, None),
@@ -157,7 +157,7 @@ class Registry:
             return tuple(connection.scalars(query.order_by(_files.c.revision)))
 
     def _write(self, draft: Draft, actor: Actor, previous: str | None, revision: int) -> None:
-        kind, key = _EVENTS[draft.kind]
+        kind, key = EVENTS[draft.kind]
         facts: dict[str, Fact] = {"digest": draft.digest, "previous": previous}
         if key is not None:
             facts[key] = draft.name
@@ -214,6 +214,25 @@ def newest_revision(connection: sa.Connection) -> int:
     return connection.scalar(_NEWEST) or 0
 
 
+def publications(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Kind and name, and digest, of everything that was published, oldest first.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT when one of the files is there no more.
+
+    """
+    query = sa.select(_files.c.kind, _files.c.name, _files.c.digest, _blobs.c.digest)
+    rows = connection.execute(
+        query.outerjoin(_blobs, _blobs.c.digest == _files.c.digest).order_by(_files.c.revision)
+    )
+    found = []
+    for kind, name, digest, kept in rows:
+        if kept is None:
+            raise _corrupt(digest)
+        found.append((f"{kind} {name}", digest))
+    return found
+
+
 def _version(kind: type[_C], draft: Draft) -> Version[_C]:
     if not isinstance(draft.model, kind):
         raise _corrupt(draft.digest)
@@ -225,9 +244,12 @@ def _draft(connection: sa.Connection, kind: FileKind, name: str, digest: str, ma
     lists: dict[str, bytes] = {}
     content = _blob(connection, digest)
     if manifest:
-        parts = json.loads(content)
-        lists = {name: _blob(connection, part) for name, part in parts["codelists"].items()}
-        content = _blob(connection, parts["file"])
+        try:
+            parts = json.loads(content)
+            lists = {name: _blob(connection, part) for name, part in parts["codelists"].items()}
+            content = _blob(connection, parts["file"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise _corrupt(digest) from None
     draft = draft_of(kind, content, _FILE_NAMES[kind].format(name), among(lists))
     if draft.name != name or draft.digest != digest:
         raise _corrupt(digest)

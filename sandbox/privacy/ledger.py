@@ -10,8 +10,10 @@ Rules
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -130,7 +132,7 @@ class Ledger:
                 spent[account.id] = before.after(loss)
                 if not within(spent[account.id], account.limit):
                     raise budget_exceeded(account, before, loss)
-            steps = _in_steps(Odometer().after(loss))
+            steps = in_steps(Odometer().after(loss))
             connection.execute(
                 charges_table.insert().values(question=question, leaf=transaction.leaf, **steps)
             )
@@ -186,12 +188,13 @@ class Ledger:
 
     def thaw(self, charges: Sequence[PastCharge], event: Event) -> None:
         """Take lost charges over, whatever the limits say, and charge again; log `event`."""
+        with self._store.read() as connection:
+            missing = [lost for lost in charges if _charge(connection, lost.question) is None]
+        event = replace(event, facts={**event.facts, "charges": taken_over(missing)})
         with self._store.write(event) as transaction:
             connection = transaction.connection
-            for lost in charges:
-                if _charge(connection, lost.question) is not None:
-                    continue
-                steps = _in_steps(Odometer().after(lost.loss))
+            for lost in missing:
+                steps = in_steps(Odometer().after(lost.loss))
                 connection.execute(
                     charges_table.insert().values(
                         question=lost.question, leaf=transaction.leaf, outcome="failed", **steps
@@ -241,6 +244,15 @@ class Ledger:
         )
 
 
+def taken_over(charges: Sequence[PastCharge]) -> str:
+    """A digest of charges, in any order, so that the log says which were taken over."""
+    said = sorted(
+        [lost.question, sorted(lost.accounts), list(in_steps(Odometer().after(lost.loss)).values())]
+        for lost in charges
+    )
+    return f"sha256:{hashlib.sha256(json.dumps(said).encode()).hexdigest()}"
+
+
 def _frozen(connection: sa.Connection) -> int | None:
     return connection.scalar(sa.select(frozen_table.c.size))
 
@@ -260,7 +272,8 @@ def _amounts(row: sa.Row[tuple[object, ...]]) -> tuple[Decimal | None, Decimal, 
     return pure, WIDE.multiply(row.rho, EPSILON_STEP), WIDE.multiply(row.delta, DELTA_STEP)
 
 
-def _in_steps(odometer: Odometer) -> dict[str, int | None]:
+def in_steps(odometer: Odometer) -> dict[str, int | None]:
+    """What an account has spent, or one loss, as the ledger keeps it."""
     return {
         "pure": None if odometer.pure is None else _steps(odometer.pure, EPSILON_STEP),
         "rho": _steps(odometer.rho, EPSILON_STEP),
@@ -274,7 +287,7 @@ def _steps(amount: Decimal, step: Decimal) -> int:
 
 def _write(connection: sa.Connection, account: str, odometer: Odometer) -> None:
     """Write the state that was checked: sums are made in whole numbers here, never by the database."""
-    steps = _in_steps(odometer)
+    steps = in_steps(odometer)
     known = connection.execute(accounts_table.update().where(accounts_table.c.id == account).values(**steps))
     if known.rowcount == 0:
         connection.execute(accounts_table.insert().values(id=account, **steps))

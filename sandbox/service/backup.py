@@ -23,13 +23,13 @@ from pathlib import Path
 from sandbox.audit.event import Event, EventKind
 from sandbox.audit.store import Store
 from sandbox.catalog.model import TableVersion
-from sandbox.catalog.proof import check_against_log
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Role, operator_of_this_machine
 from sandbox.privacy.ledger import Ledger
 from sandbox.service.backup_reports import BackupReport, RestoreReport
 from sandbox.service.home import FOLDER_MODE, HOME_FILE, STORE_FILE, Home, log_keys, need, origin_of
+from sandbox.service.proof import check_against_log
 from sandbox.settings import Settings
 from sandbox.vault.durable import flush_folder, replace_file, unwritable
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
@@ -157,7 +157,7 @@ def _prove(folder: Path, keyring: Keyring) -> int:
     """That a copy is whole; gives the size of its log."""
     with _opened(folder, keyring) as store:
         catalog = Catalog(store)
-        check_against_log(store, catalog)
+        check_against_log(store)
         for version in catalog.held():
             check_whole(folder, version)
         with store.read() as connection:

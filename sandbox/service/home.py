@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sandbox.audit.event import Event, EventKind
 from sandbox.audit.store import Store
-from sandbox.catalog.proof import check_against_log
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Person, Role, Via, operator_of_this_machine
 from sandbox.policy.registry import Registry
 from sandbox.privacy.ledger import Ledger
 from sandbox.service import tokens
+from sandbox.service.proof import check_against_log
 from sandbox.service.reports import InitReport
 from sandbox.settings import Settings
 from sandbox.vault import rotate
@@ -279,7 +279,7 @@ def _tidy(home: Home) -> None:
         facts = {"from": before, "to": after, "datasets": list(home.keyring.datasets())}
         with home.store.write(Event(EventKind.KEYS_ROTATED, operator_of_this_machine(), facts)):
             pass
-    check_against_log(home.store, home.catalog)
+    check_against_log(home.store)
     sweep(home.folder, home.catalog.committed_paths, home.catalog.dropped_paths)
 
 

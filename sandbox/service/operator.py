@@ -49,6 +49,7 @@ def create_token(home: Home, actor: Actor, person: str, role: Role, days: int = 
         "person": person,
         "role": role.value,
         "expires": token.expires.isoformat(),
+        "digest": tokens.digest_of(token),
     }
     with home.store.write(Event(EventKind.TOKEN_CREATED, actor, facts)) as written:
         tokens.keep(written.connection, token, now)

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column, Connection, String, Table, select, update
 from sqlalchemy.engine import Row
 
-from sandbox.audit.store import metadata
+from sandbox.audit.event import EventKind
+from sandbox.audit.leaf import Entry
+from sandbox.audit.store import Store, metadata
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Role
 from sandbox.service.reports import NewToken, TokenCard
@@ -44,6 +48,11 @@ def draw(person: str, role: Role, expires: datetime) -> NewToken:
         role=role,
         expires=expires,
     )
+
+
+def digest_of(token: NewToken) -> str:
+    """SHA-256 of its secret, in hex."""
+    return _digest(token.secret)
 
 
 def keep(connection: Connection, token: NewToken, now: datetime) -> None:
@@ -115,6 +124,45 @@ def invalid_token() -> SandboxError:
         "The bearer token is unknown, expired or revoked, or its person no longer has its role.",
         "Ask the operator for a new one (`sandbox token create`).",
     )
+
+
+class TokensProof:
+    """Takes the proved entries of the log, one by one; then `check`: tokens are those that it says."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._said: dict[str, tuple[str, str, str, str | None]] = {}
+        self._revoked: set[str] = set()
+
+    def take(self, entry: Entry) -> None:
+        """Take the next entry."""
+        facts: Mapping[str, Any] = entry.facts
+        if entry.kind == EventKind.TOKEN_CREATED.value:
+            expires = datetime.fromisoformat(facts["expires"]).isoformat(timespec="seconds")
+            self._said[facts["token"]] = facts["person"], facts["role"], expires, facts.get("digest")
+        elif entry.kind == EventKind.TOKEN_REVOKED.value:
+            self._revoked.add(facts["token"])
+
+    def check(self) -> None:
+        """Compare.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT.
+
+        """
+        with self._store.read() as connection:
+            rows = connection.execute(select(_table)).all()
+        kept = {row.id: (row.person, row.role, row.expires, self._digest(row)) for row in rows}
+        if kept != self._said or {row.id for row in rows if row.revoked is not None} != self._revoked:
+            raise SandboxError(
+                ErrorCode.STORAGE_CORRUPT,
+                "The tokens in the store are not those that the log says.",
+                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
+            )
+
+    def _digest(self, row: Row[Any]) -> str | None:
+        # Entries that older releases wrote name none.
+        return row.digest if row.id not in self._said or self._said[row.id][3] is not None else None
 
 
 def _digest(secret: str) -> str:

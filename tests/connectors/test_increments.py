@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from adbc_driver_postgresql import dbapi
 
-from sandbox.catalog.proof import check_against_log
 from sandbox.catalog.watermark import Watermark
 from sandbox.errors import ErrorCode
+from sandbox.service.proof import check_against_log
 from sandbox.vault.sweep import sweep
 from tests.connectors.database_servers import PASSWORD, Running, mariadb_root, postgres_uri
 from tests.ingest.conftest import refusal
@@ -240,13 +240,13 @@ def test_a_watermark_that_was_removed_is_missed(it: Instance, tmp_path: Path) ->
     loads = Loads(it, registry)
     table(registry, "integer", "1, 1, 'a'")
     loads.increment()
-    check_against_log(it.store, it.catalog)
+    check_against_log(it.store)
     it.store.close()
     with sqlite3.connect(it.home / "store.sqlite") as store:
         store.execute("DELETE FROM catalog_watermark")
     store.close()
     opened = Instance.open(it.home)
-    refusal(ErrorCode.STORAGE_CORRUPT, lambda: check_against_log(opened.store, opened.catalog))
+    refusal(ErrorCode.STORAGE_CORRUPT, lambda: check_against_log(opened.store))
 
 
 def test_an_increment_follows_the_version_it_began_at(it: Instance, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sandbox.catalog.model import TableVersion
-from sandbox.catalog.proof import check_against_log
 from sandbox.errors import ErrorCode
 from sandbox.ingest.quarantine import read_quarantine
+from sandbox.service.proof import check_against_log
 from sandbox.vault.encrypted_file import material_path
 from sandbox.vault.whole import check_whole
 from tests.ingest.conftest import refusal
@@ -106,7 +106,7 @@ def test_damaged_key_material(it, put):
 
 def test_a_catalog_that_names_another_file_is_not_what_the_log_says(it, put):
     version = load(it, put, "x\n")
-    check_against_log(it.store, it.catalog)
+    check_against_log(it.store)
     it.store.close()
     with sqlite3.connect(it.home / "store.sqlite") as store:
         store.execute(
@@ -114,7 +114,7 @@ def test_a_catalog_that_names_another_file_is_not_what_the_log_says(it, put):
         )
     store.close()
     opened = Instance.open(it.home)
-    refusal(CORRUPT, lambda: check_against_log(opened.store, opened.catalog))
+    refusal(CORRUPT, lambda: check_against_log(opened.store))
     opened.store.close()
 
 

@@ -1,0 +1,47 @@
+"""The store is what its log says: catalog, ledger, published files, tokens, made again from the entries."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sandbox.audit.leaf import Entry
+from sandbox.audit.store import Store
+from sandbox.catalog.proof import CatalogProof
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.policy.proof import FilesProof
+from sandbox.privacy.proof import LedgerProof
+from sandbox.service.tokens import TokensProof
+
+
+class _Proof(Protocol):
+    def take(self, entry: Entry) -> None: ...
+
+    def check(self) -> None: ...
+
+
+def check_against_log(store: Store) -> None:
+    """Compare the store with its log, in one pass over all entries.
+
+    Raises:
+        SandboxError: LOG_CORRUPT when the entries are not those that were signed; STORAGE_CORRUPT when the
+            store is not what they say.
+
+    """
+    proofs: tuple[_Proof, ...] = (
+        CatalogProof(store),
+        LedgerProof(store),
+        FilesProof(store),
+        TokensProof(store),
+    )
+    for entry in store.proved():
+        for proof in proofs:
+            proof.take(entry)
+    try:
+        for proof in proofs:
+            proof.check()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise SandboxError(
+            ErrorCode.STORAGE_CORRUPT,
+            "A line of the store is not of the form in which it was written.",
+            "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
+        ) from None
