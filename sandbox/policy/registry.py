@@ -218,19 +218,18 @@ def publications(connection: sa.Connection) -> list[tuple[str, str]]:
     """Kind and name, and digest, of everything that was published, oldest first.
 
     Raises:
-        SandboxError: STORAGE_CORRUPT when one of the files is there no more.
+        SandboxError: STORAGE_CORRUPT when the bytes of one of them are not what was published.
 
     """
-    query = sa.select(_files.c.kind, _files.c.name, _files.c.digest, _blobs.c.digest)
-    rows = connection.execute(
-        query.outerjoin(_blobs, _blobs.c.digest == _files.c.digest).order_by(_files.c.revision)
-    )
-    found = []
-    for kind, name, digest, kept in rows:
-        if kept is None:
+    blobs = {row.digest: row.content for row in connection.execute(sa.select(_blobs))}
+    for digest, content in blobs.items():
+        if not isinstance(content, bytes) or sha256(content) != digest:
             raise _corrupt(digest)
-        found.append((f"{kind} {name}", digest))
-    return found
+    rows = connection.execute(sa.select(_files).order_by(_files.c.revision)).all()
+    for place, row in enumerate(rows, 1):
+        if row.revision != place or row.digest not in blobs:
+            raise _corrupt(row.digest)
+    return [(f"{row.kind} {row.name}", row.digest) for row in rows]
 
 
 def _version(kind: type[_C], draft: Draft) -> Version[_C]:

@@ -17,8 +17,10 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from sandbox.audit.event import EventKind
 from sandbox.audit.store import Store, metadata
 from sandbox.catalog.model import TableVersion
+from sandbox.errors import ErrorCode, SandboxError
 from sandbox.privacy.loss import EPSILON_STEP
 from sandbox.query.price import Priced
 
@@ -89,6 +91,24 @@ def find(store: Store, key: str, epsilon: Decimal) -> StoredAnswer | None:
 def stored_answer(row: sa.Row[Any]) -> StoredAnswer:
     """A row of `answers_table`."""
     return StoredAnswer(row.question, row.epsilon * EPSILON_STEP, row.mechanism, row.body)
+
+
+def check_as_logged(store: Store, known: StoredAnswer) -> None:
+    """That a stored answer is the one that was paid for, by the proved entry that settled its question.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT, LOG_CORRUPT.
+
+    """
+    kinds = [EventKind.QUESTION_SETTLED.value]
+    entry = next(store.entries(kinds=kinds, question=known.question), None)
+    if entry is None or entry.facts.get("answer_digest") != known.digest:
+        raise SandboxError(
+            ErrorCode.STORAGE_CORRUPT,
+            f"The stored answer of {known.question} is not the one that the log says was given.",
+            "Keep a copy of the store as evidence and restore the newest backup.",
+        )
+    store.receipt(entry.index)
 
 
 def encode(table: pa.Table) -> bytes:

@@ -148,10 +148,15 @@ class TokensProof:
 
         Raises:
             SandboxError: STORAGE_CORRUPT.
+            ValueError, TypeError: a time is none.
 
         """
         with self._store.read() as connection:
             rows = connection.execute(select(_table)).all()
+        for row in rows:
+            _card(row)
+            if row.revoked is not None:
+                datetime.fromisoformat(row.revoked)
         kept = {row.id: (row.person, row.role, row.expires, self._digest(row)) for row in rows}
         if kept != self._said or {row.id for row in rows if row.revoked is not None} != self._revoked:
             raise SandboxError(
