@@ -8,20 +8,17 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from unittest.mock import patch
 
 import httpx
 
 from benchmarks import api_latency
 from benchmarks.report import Goal, Report
 from benchmarks.scale import Scale
+from benchmarks.steps import WHOLE, watched
 from sandbox.identity import Via
-from sandbox.query import pipeline
 from sandbox.service import home as homes
 from sandbox.service import opc
 from sandbox.service.home import Home
@@ -30,12 +27,11 @@ from tests.query.fixtures import REWRITES, WORLD, read
 from tests.query.world import rewritten
 
 PLANNING_GOAL_MS = 15.0
+LARGEST = {
+    "a correlation": "SELECT CORR(age, score) AS c FROM people",
+    "a regression, by group": "SELECT grp, REGR_R2(age, score) AS r FROM people GROUP BY grp",
+}  # whose half-widths are the longest
 EPSILON = Decimal("0.001")
-STEPS = (
-    "parse", "admit", "visible", "resolve", "authorize", "analyze", "rewrite", "price", "rehearse", "locate",
-    "charge", "execute", "noise", "post_process", "settle",
-)  # fmt: skip
-ELSEWHERE = (("present", "answer"), ("stored", "find"))
 
 
 def run(scale: Scale) -> list[Report]:
@@ -45,20 +41,25 @@ def run(scale: Scale) -> list[Report]:
 
 def _planning(scale: Scale) -> Report:
     """From text to rewritten SQL, for every question of the fixtures that is answered."""
-    medians: list[tuple[float, str]] = []
-    for block in read(REWRITES):
+
+    def planned(sql: str) -> float:
         times = []
         for _ in range(scale.rounds + 1):
             began = time.perf_counter()
-            rewritten(block.statements[0], WORLD)
+            rewritten(sql, WORLD)
             times.append(1000 * (time.perf_counter() - began))
-        medians.append((statistics.median(times[1:]), block.title))
-    medians.sort()
+        return statistics.median(times[1:])
+
+    medians = sorted((planned(block.statements[0]), block.title) for block in read(REWRITES))
     typical, slowest = statistics.median(t for t, _ in medians), medians[-1]
     return Report(
         f"Planning, from text to rewritten SQL, {len(medians)} questions of the fixtures",
         ("", "ms"),
-        (("median question", typical), (f"slowest: {slowest[1]}", slowest[0])),
+        (
+            ("median question", typical),
+            (f"slowest: {slowest[1]}", slowest[0]),
+            *((f"beside them: {name}", planned(sql)) for name, sql in LARGEST.items()),
+        ),
         (
             Goal("planning, median question, ms", typical, PLANNING_GOAL_MS),
             Goal("planning, slowest question, ms", slowest[0], PLANNING_GOAL_MS),
@@ -81,41 +82,18 @@ def _asking(scale: Scale) -> list[Report]:
 def _steps(home: Home, count: int) -> Report:
     """Milliseconds of each step of a grouped count, new literals each time."""
     li = homes.actor(home, "li", Via.CLI)
-    taken: dict[str, list[float]] = {}
-
-    def timed(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
-        def run_step(*args: Any, **named: Any) -> Any:
-            began = time.perf_counter()
-            try:
-                return step(*args, **named)
-            finally:
-                taken.setdefault(name, []).append(1000 * (time.perf_counter() - began))
-
-        return run_step
 
     def ask(at: int) -> None:
         sql = f"SELECT male, count(*) AS n FROM nafld.people WHERE futime >= -{at} GROUP BY male"
         opc.ask(home, li, sql, api_latency.GRANT, EPSILON)
 
-    patches = [patch.object(pipeline, name, timed(name, getattr(pipeline, name))) for name in STEPS]
-    for module, name in ELSEWHERE:
-        owner = getattr(pipeline, module)
-        patches.append(patch.object(owner, name, timed(f"{module}.{name}", getattr(owner, name))))
-    patches.append(
-        patch.object(home.store.__class__, "receipt", timed("receipt", home.store.__class__.receipt))
-    )
     ask(1)  # decrypts the columns
-    for one in patches:
-        one.start()
-    try:
-        whole = timed("the whole question", ask)
+    with watched() as spent:
+        whole = spent.timed(WHOLE, ask)
         for at in range(2, count + 2):
             whole(at)
-    finally:
-        for one in patches:
-            one.stop()
     # The steps come in the order in which they first ended, the whole question last.
-    rows = tuple((name, *_percentiles(times)) for name, times in taken.items())
+    rows = tuple((name, *_percentiles([1000 * t for t in times])) for name, times in spent.wall.items())
     return Report(f"A warm grouped count, step by step, {count} questions", ("", "p50 ms", "p95 ms"), rows)
 
 

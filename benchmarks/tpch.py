@@ -19,8 +19,11 @@ import duckdb
 from benchmarks.instances import GRANT, TPCH_TABLES, analyst, load_tpch, tpch_file, tpch_home
 from benchmarks.report import Goal, Report
 from benchmarks.scale import Scale
+from benchmarks.steps import PHASES, Spent, phases, watched
+from benchmarks.steps import WHOLE as WHOLE_QUESTION
 from benchmarks.timing import Timing, interleaved
 from benchmarks.tpch_questions import QUESTIONS, TpchQuestion
+from sandbox.api.server import collector_spared
 from sandbox.query import pipeline
 from sandbox.query.execute import execute, locate
 from sandbox.service import home as homes
@@ -28,6 +31,7 @@ from sandbox.service import opc
 from sandbox.service.home import Home
 
 ALONE = {"Q1": 1.2, "Q6": 1.2}
+BROKEN_DOWN = ("Q1", "Q3", "Q5", "Q6", "Q18")
 ON_PARQUET = 1.0
 ON_NATIVE = 2.0
 EPSILON = Decimal("0.5")
@@ -47,9 +51,16 @@ def run(scale: Scale) -> list[Report]:
             load_tpch(home, scale.tpch, table, "parquet")
             plain.execute(f"CREATE TABLE {table} AS FROM '{file}'")
         paths = {table: f"'{file}'" for table, file in files.items()}
-        times = {q.name: _compared(q, home, plain, paths, scale.rounds) for q in QUESTIONS}
+        with collector_spared():  # as `sandbox serve` does
+            times = {q.name: _compared(q, home, plain, paths, scale.rounds) for q in QUESTIONS}
+            spent = {q.name: _asked(q, home, scale.rounds) for q in QUESTIONS if q.name in BROKEN_DOWN}
     title = f"TPC-H, scale {scale.tpch:g}, unit = customer, warm, median of {scale.rounds}"
-    return [_table(title, times, "ms", processor=False), _table(title, times, "processor ms", processor=True)]
+    return [
+        _table(title, times, "ms", processor=False),
+        _table(title, times, "processor ms", processor=True),
+        _parts(f"{title}: where the time goes (ms)", {q: s.wall for q, s in spent.items()}),
+        _parts(f"{title}: where the time goes (processor ms)", {q: s.processor for q, s in spent.items()}),
+    ]
 
 
 def _compared(
@@ -81,6 +92,22 @@ def _compared(
         },
         rounds,
     )
+
+
+def _asked(question: TpchQuestion, home: Home, rounds: int) -> Spent:
+    """The steps of the whole way, with dates that were not asked before."""
+    me = analyst(home)
+    protected = {table: f"tpch.{table}" for table in TPCH_TABLES}
+    with watched() as spent:
+        whole = spent.timed(WHOLE_QUESTION, opc.ask)
+        for number in range(rounds + 1, 2 * rounds + 1):
+            whole(home, me, question.text(protected, number), GRANT, EPSILON)
+    return spent
+
+
+def _parts(title: str, taken: Mapping[str, Mapping[str, list[float]]]) -> Report:
+    rows: list[tuple[str | float, ...]] = [(name, *phases(times).values()) for name, times in taken.items()]
+    return Report(title, ("", *PHASES, "rest", "whole"), tuple(rows))
 
 
 def _table(title: str, times: Mapping[str, Mapping[str, Timing]], unit: str, *, processor: bool) -> Report:

@@ -15,7 +15,7 @@ import gc
 import ipaddress
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from starlette.routing import BaseRoute
@@ -42,10 +42,9 @@ def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None
     """
     host, port = address(settings)
     server = uvicorn.Server(configuration(settings, home, host, port, pages))
-    _spare_the_collector()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), collector_spared():
             server.run()
     except SystemExit:
         raise SandboxError(
@@ -55,18 +54,24 @@ def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
-        gc.unfreeze()  # or the engine complains, at the end, of what was not given back
 
 
-def _spare_the_collector() -> None:
+@contextlib.contextmanager
+def collector_spared() -> Iterator[None]:
     """Take what the process has loaded out of garbage collection, and collect less often.
 
     Reading a question makes some ten thousand small objects at once, and each time Python would look
     through all that the libraries hold as well: two fifths of the time of a question of many parts.
     """
+    before = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()  # or the engine complains, at the end, of what was not given back
 
 
 def configuration(

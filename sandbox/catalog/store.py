@@ -183,8 +183,9 @@ class Catalog:
 
     def current(self, dataset: str, table: str) -> TableVersion | None:
         """The version that questions see, or None when the table was never loaded, or dropped."""
-        found = self._current(*_named(versions, dataset, table))
-        return found[0] if found else None
+        with self._store.read() as connection:
+            row = connection.execute(_CURRENT, {"dataset": dataset, "name": table}).mappings().one_or_none()
+            return None if row is None else _version(row)
 
     def watermark(self, version: TableVersion) -> Watermark | None:
         """How far a version has read its source; None when that was not read in the order of a key.
@@ -248,20 +249,11 @@ class Catalog:
         return frozenset(file.path for version in self._select(_is_dropped()) for file in version.files)
 
     def _current(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
-        return self._select(versions.c.version == _current_of(versions), ~_is_dropped(), *where)
+        return self._select(*_is_current(), *where)
 
     def _select(self, *where: sa.ColumnElement[bool]) -> tuple[TableVersion, ...]:
-        query = (
-            sa.select(
-                versions, quarantines.c.file.label("quarantine"), checked_keys.c["keys"].label("unique")
-            )
-            .outerjoin(quarantines, beside(quarantines, versions))
-            .outerjoin(checked_keys, beside(checked_keys, versions))
-            .where(*where)
-            .order_by(versions.c.dataset, versions.c.table, versions.c.version)
-        )
         with self._store.read() as connection:
-            return tuple(_version(row) for row in connection.execute(query).mappings())
+            return tuple(_version(row) for row in connection.execute(_whole(*where)).mappings())
 
 
 def _named(table: sa.Table, dataset: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -287,6 +279,21 @@ def _current_of(outer: sa.Table) -> sa.ColumnElement[int]:
         .scalar_subquery()
     )
     return sa.func.coalesce(back, newest)
+
+
+def _whole(*where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Versions with what is kept beside them."""
+    return (
+        sa.select(versions, quarantines.c.file.label("quarantine"), checked_keys.c["keys"].label("unique"))
+        .outerjoin(quarantines, beside(quarantines, versions))
+        .outerjoin(checked_keys, beside(checked_keys, versions))
+        .where(*where)
+        .order_by(versions.c.dataset, versions.c.table, versions.c.version)
+    )
+
+
+def _is_current() -> tuple[sa.ColumnElement[bool], ...]:
+    return versions.c.version == _current_of(versions), ~_is_dropped()
 
 
 def _is_dropped() -> sa.ColumnElement[bool]:
@@ -325,3 +332,11 @@ def _version(row: Mapping[Any, Any]) -> TableVersion:
             "unique": tuple(tuple(key) for key in row["unique"] or ()),
         }
     )
+
+
+# Every question asks it of every table that it reads: to put it together takes longer than to run it.
+_CURRENT = _whole(
+    *_is_current(),
+    versions.c.dataset == sa.bindparam("dataset"),
+    versions.c.table == sa.bindparam("name"),
+)

@@ -55,6 +55,7 @@ charged_table = sa.Table(
     sqlite_with_rowid=False,
 )
 
+_ACCOUNT = sa.select(accounts_table).where(accounts_table.c.id == sa.bindparam("account"))
 
 frozen_table = sa.Table(
     "privacy_frozen",
@@ -201,9 +202,7 @@ class Ledger:
                     )
                 )
                 for identity in lost.accounts:
-                    row = connection.execute(
-                        sa.select(accounts_table).where(accounts_table.c.id == identity)
-                    ).one_or_none()
+                    row = connection.execute(_ACCOUNT, {"account": identity}).one_or_none()
                     before = Odometer() if row is None else Odometer(*_amounts(row))
                     _write(connection, identity, before.after(lost.loss))
                     connection.execute(
@@ -213,8 +212,12 @@ class Ledger:
 
     def state(self, account: Account) -> Odometer:
         """What `account` has spent."""
+        return self.states((account,))[0]
+
+    def states(self, accounts: Sequence[Account]) -> tuple[Odometer, ...]:
+        """What each of `accounts` has spent, at one moment."""
         with self._store.read() as connection:
-            return _odometer(connection, account)
+            return tuple(_odometer(connection, account) for account in accounts)
 
     def would_accept(self, accounts: Sequence[Account], loss: Loss) -> Account | None:
         """The first account that would refuse `loss` now; None when all have room. Charges nothing."""
@@ -263,7 +266,7 @@ def _charge(connection: sa.Connection, question: str) -> sa.Row[tuple[str]] | No
 
 
 def _odometer(connection: sa.Connection, account: Account) -> Odometer:
-    row = connection.execute(sa.select(accounts_table).where(accounts_table.c.id == account.id)).one_or_none()
+    row = connection.execute(_ACCOUNT, {"account": account.id}).one_or_none()
     return Odometer() if row is None else Odometer(*_amounts(row))
 
 

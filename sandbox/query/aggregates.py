@@ -147,20 +147,27 @@ class Aggregates:
         )
         if sample:
             value = _times(value, _over(n, _minus(n, _double(Decimal(1)))))
-        return _if_more(n, 1 if sample else 0, exp.Sqrt(this=value) if root else value)
+        return _if_more(n, 1 if sample else 0, _root(value) if root else value)
 
     def _pair(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
-        """Aggregates of two values, over the rows where neither is NULL."""
-        y, x = self._argument(node.this, condition), self._argument(node.args["expression"], condition)
-        y, x = _where(y, _known(x)), _where(x, _known(y))
+        """Aggregates of two values, over the rows where neither is NULL.
+
+        Where the other value cannot be NULL, that are all rows: then the sums are those of AVG and VAR, and
+        measured once.
+        """
+        y, x = self._argument(node.this, None), self._argument(node.args["expression"], None)
+        sure = not x.nullable  # then the rows are those with y, which AVG(y) may have counted
+        y, x = (_where(t, _known(other)) if other.nullable else t for t, other in ((y, x), (x, y)))
+        if condition is not None:
+            y, x = _where(y, condition), _where(x, condition)
         if isinstance(node, exp.RegrCount):
-            return self._column(self.measuring.count_values(x, f"({_text(node, condition)})"))
+            return self._column(self.measuring.count_values(y if sure else x, f"({_text(node, condition)})"))
         texts = (_text(node, condition), node.args["expression"].sql(DIALECT).replace('"', "")[:60])
         first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True, averaged=True)
         first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True, averaged=True)
         product = multiply(centre(y)[0], centre(x)[0])
         both, *_ = self.measuring.total(product, f"({texts[0]})({texts[1]})", centred=False, averaged=True)
-        n = self._count_of(x, texts[1])
+        n = self._count_of(*((y, texts[0]) if sure else (x, texts[1])))
         mean_y, mean_x = _over(self._double(first_y), n), _over(self._double(first_x), n)
         most = (high_y - low_y) * (high_x - low_x) / 4
         covariance = held(
@@ -174,9 +181,7 @@ class Aggregates:
         if isinstance(node, exp.Corr | exp.RegrR2):
             variance_y = self._spread(y, texts[0], mean_y, n)
             both_vary = _times(variance_x, variance_y)
-            value = exp.Div(this=covariance, expression=exp.Sqrt(this=both_vary.copy()))
-            limits = _double(Decimal(-1)), _double(Decimal(1))
-            r = held(exp.Paren(this=value), *limits)
+            r = held(_over(covariance, _root(both_vary)), _double(Decimal(-1)), _double(Decimal(1)))
             if isinstance(node, exp.Corr):
                 return _if_more(n, 1, _if_more(both_vary, 0, r))
             # A constant y is explained whole, a constant x explains nothing (ISO 9075-2, 10.9).
@@ -273,6 +278,11 @@ def _over(a: exp.Expr, b: exp.Expr) -> exp.Expr:
 
 def _square(a: exp.Expr) -> exp.Expr:
     return _times(a, a)
+
+
+def _root(a: exp.Expr) -> exp.Expr:
+    """Its square root, with 0 for what is below 0: so it never raises, whatever stands around it."""
+    return exp.Sqrt(this=exp.Greatest(this=a.copy(), expressions=[_double(Decimal(0))], ignore_nulls=True))
 
 
 def _if_more(n: exp.Expr, least: int, value: exp.Expr) -> exp.Expr:

@@ -28,6 +28,7 @@ from sandbox.query.grouping_sets import has_levels
 from sandbox.query.growth import check_parts
 from sandbox.query.half_widths import output_errors
 from sandbox.query.histograms import Fold
+from sandbox.query.kept_parts import different
 from sandbox.query.leveled import aggregate_levels
 from sandbox.query.open_keys import declared_keys
 from sandbox.query.parse import place_of
@@ -40,6 +41,7 @@ from sandbox.query.relations import (
     OpenKey,
     Public,
     Rows,
+    aliased,
     column,
     open_table,
     protected_table,
@@ -111,7 +113,7 @@ def analyze(authorized: Authorized) -> Analyzed:
                 place=place_of(_first_output(root), authorized.resolved.parsed.sql),
             )
     errors = output_errors(result.tree, walk.boundaries, walk.folds)
-    read = {t.name for t in errors.tree.find_all(exp.Table)}
+    read = {t.name for t in different(errors.tree) if isinstance(t, exp.Table)}
     return Analyzed(
         authorized,
         tuple(walk.boundaries),
@@ -353,6 +355,6 @@ class _Walk:
         if has_windows(select):
             return windowed_rows(select, scope, self.sql)
         columns = {p.alias_or_name: scope.lowering.output(p.unalias()) for p in select.selects}
-        outputs = [exp.alias_(t.sql.copy(), exp.to_identifier(n, quoted=True)) for n, t in columns.items()]
-        outputs.append(exp.alias_(scope.unit_column.copy(), exp.to_identifier(UNIT_COLUMN, quoted=True)))
+        outputs: list[exp.Expr] = [aliased(t.sql.copy(), n) for n, t in columns.items()]
+        outputs.append(aliased(scope.unit_column.copy(), UNIT_COLUMN))
         return Rows(scope.tree(select, outputs), columns, scope.unit, scope.bound)

@@ -25,8 +25,9 @@ from sqlglot import exp
 from sandbox.query.boundary import Boundary
 from sandbox.query.histograms import Fold, Reading
 from sandbox.query.joined_widths import ERROR_PREFIX, Number, Numbers, Vectors, WithErrors, aggregates, joined
-from sandbox.query.public import total
-from sandbox.query.relations import column
+from sandbox.query.kept_parts import replaced
+from sandbox.query.public import is_double, total
+from sandbox.query.relations import aliased, column
 from sandbox.query.typed import cast, type_of
 from sandbox.query.vocabulary import AGGREGATES
 
@@ -109,7 +110,7 @@ def _with_widths(tree: exp.Select, numbers: Numbers) -> WithErrors:
         width = _half_width(value, numbers)
         if width is not None:
             vectors[i] = frozenset[tuple[str, str]]().union(*(n.vectors for n in read))
-            tree.select(exp.alias_(width, exp.to_identifier(f"{ERROR_PREFIX}{i}", quoted=True)), copy=False)
+            tree.select(aliased(width, f"{ERROR_PREFIX}{i}"), copy=False)
     return WithErrors(tree, frozenset(found), direct, frozenset(moments), frozenset(alone), vectors)
 
 
@@ -230,7 +231,8 @@ def _half_width(value: exp.Expr, numbers: Numbers) -> exp.Expr | None:
     known = [a for a in atoms if a is not None]
     if len(known) == 1 and known[0].node == value:
         return _unless_null(value, known[0].width.copy())
-    moves = [_move(value, atom) for atom in known]
+    here = _as_number(value)
+    moves = [_move(value, here, atom) for atom in known]
     if any(_shared(a, b) for i, a in enumerate(known) for b in known[:i]):
         return _sum([exp.Sqrt(this=m) for m in moves])
     return exp.Sqrt(this=_sum(moves))
@@ -309,21 +311,17 @@ def _shared(a: _Atom, b: _Atom) -> bool:
     return not ((shifted[0] and columns[1]) or (shifted[1] and columns[0]))
 
 
-def _move(value: exp.Expr, atom: _Atom) -> exp.Expr:
-    """The square of how far `value` moves when its part moves by its half-width, to the worse side."""
-    here = _as_number(value)
+def _move(value: exp.Expr, here: exp.Expr, atom: _Atom) -> exp.Expr:
+    """The square of how far `here`, which is `value`, moves with its part's half-width, to the worse side."""
     sides: list[exp.Expr] = []
     for node in (exp.Add, exp.Sub):
-        there = exp.Paren(this=value.copy())
-        for part in list(there.walk(prune=lambda n: isinstance(n, exp.Window))):
-            if part == atom.node:
-                moved = node(this=cast(part.copy(), "DOUBLE"), expression=atom.width.copy())
-                part.replace(exp.Paren(this=moved))
-        sides.append(exp.Abs(this=exp.Sub(this=_as_number(there), expression=here.copy())))
+        moved = exp.Paren(this=node(this=cast(atom.node.copy(), "DOUBLE"), expression=atom.width.copy()))
+        there = _as_number(exp.Paren(this=replaced(value, atom.node, moved)))
+        sides.append(exp.Abs(this=exp.Sub(this=there, expression=here)))
     # GREATEST skips NULL: where the value ends on one side, the other side speaks.
     further = exp.Greatest(this=sides[0], expressions=[sides[1]], ignore_nulls=True)
     return exp.Pow(this=further, expression=exp.Literal.number(2))
 
 
 def _as_number(value: exp.Expr) -> exp.Expr:
-    return exp.TryCast(this=value.copy(), to=type_of("DOUBLE"))
+    return value if is_double(value) else exp.TryCast(this=value, to=type_of("DOUBLE"))

@@ -45,6 +45,7 @@ Numbers = Mapping[tuple[str, str], Number]
 class WithErrors:
     """A post-processing SELECT whose half-widths follow its columns.
 
+    In these, parts that are the same may be the same object (see `kept_parts`): it is read or copied.
     `noisy`: indexes of columns that depend on noise. `direct`: those that are one noisy number as it is.
     `moments`: those that are a noisy day or time. `alone`: those, and maps. `vectors`: the noise behind each
     column with a half-width.

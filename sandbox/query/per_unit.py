@@ -20,7 +20,7 @@ from sandbox.query.expressions import Lowering
 from sandbox.query.grids import Reading
 from sandbox.query.parse import place_of
 from sandbox.query.readings import QUANTILES, wanted
-from sandbox.query.relations import Contribution, Rows, column
+from sandbox.query.relations import Contribution, Rows, aliased, column
 from sandbox.query.scopes import Scope
 from sandbox.query.typed import (
     NATIVE_WIDTH,
@@ -149,7 +149,7 @@ def _refuse_order(select: exp.Select, sql: str) -> None:
 
 
 def _named(tree: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(tree.copy(), exp.to_identifier(name, quoted=True))
+    return aliased(tree.copy(), name)
 
 
 def aggregate_of_unit(

@@ -32,6 +32,7 @@ from sandbox.query.authorize import admit, authorize, decision_on
 from sandbox.query.charge import charge, new_question, question_facts
 from sandbox.query.derived import Base, Derived, base_of, derive
 from sandbox.query.execute import Executed, Located, check_classes, execute, locate
+from sandbox.query.growth import too_deep
 from sandbox.query.inflight import alone
 from sandbox.query.noise import Noised, noise
 from sandbox.query.notes import derived_note, first_note, second_note
@@ -90,7 +91,10 @@ def decide(question: Question, context: Context) -> Rewritten:
     parsed = parse(question.sql, context.settings.question_bytes)
     admitted = admit(question.actor.person, question.grant, context.published, context.today)
     resolved = resolve(parsed, visible(admitted.policies))
-    return rewrite(analyze(authorize(admitted, resolved)))
+    try:
+        return rewrite(analyze(authorize(admitted, resolved)))
+    except RecursionError:
+        raise too_deep() from None
 
 
 def explain(question: Question, context: Context) -> Decision:

@@ -117,9 +117,9 @@ def _positions(node: exp.Expr) -> Iterator[tuple[int, int]]:
     for part in node.walk():
         if part.arg_key in ("table", "db") and isinstance(part.parent, exp.Column):
             continue  # resolving copies the table's own position there
-        meta = part.meta
-        if "start" in meta and "end" in meta:
-            yield meta["start"], meta["end"]
+        start, end = part.meta_get("start"), part.meta_get("end")  # `meta` would give every part a dict
+        if start is not None and end is not None:
+            yield start, end
 
 
 def _widened(node: exp.Expr, start: int, end: int, tokens: Sequence[Token]) -> tuple[int, int]:
@@ -137,7 +137,7 @@ def _widened(node: exp.Expr, start: int, end: int, tokens: Sequence[Token]) -> t
         first -= 1
     elif isinstance(node, exp.Cast) and _is(tokens, last + 1, TokenType.DCOLON):
         first, last = _closed(tokens, first, min(last + 2, len(tokens) - 1))
-    elif _is_call(node) and "start" not in node.meta:
+    elif _is_call(node) and node.meta_get("start") is None:
         first, last = _in_brackets(tokens, first, last, far=isinstance(node, exp.Extract | exp.Exists))
     elif _is_call(node) and first == last and _is(tokens, last + 1, TokenType.L_PAREN):
         first, last = _closed(tokens, first, last + 1)

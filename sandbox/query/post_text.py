@@ -6,12 +6,14 @@ The half-widths that it reads are parameters: they follow from the price, not fr
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from sandbox.query.half_widths import HALF_WIDTH
 from sandbox.query.joined_widths import ERROR_PREFIX
+from sandbox.query.kept_parts import different
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.shared_parts import shared
@@ -39,25 +41,27 @@ class PostSelect:
 
 def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
     """The SELECT with its half-widths turned into parameters; `numbers` are the columns with noise."""
-    tree = post.copy()
+    tree = shared(post, numbers)
+    tree = post.copy() if tree is post else tree
     names: dict[tuple[str, str], str] = {}
     for node in list(tree.find_all(exp.Column)):
         if node.name.startswith(HALF_WIDTH):
             width = (node.table, node.name.removeprefix(HALF_WIDTH))
             name = names.setdefault(width, f"w{len(names)}")
             node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
-    grows = tree.find(exp.Join) is not None
-    text = shared(tree, numbers).sql(DIALECT)
-    meaning = nameless(_numbered(tree)).sql(DIALECT, copy=False)
+    grows = any(isinstance(node, exp.Join) for node in different(post))
+    text = tree.sql(DIALECT, copy=False)
+    meaning = nameless(_numbered(post)).sql(DIALECT, copy=False)
     return PostSelect(text, meaning, {n: width for width, n in names.items()}, grows)
 
 
-def _numbered(tree: exp.Select) -> exp.Select:
-    """`tree`, changed: its outputs numbered. What they are called changes nothing.
+def _numbered(post: exp.Select) -> exp.Select:
+    """A copy of `post`, its outputs numbered. What they are called changes nothing.
 
     Their half-widths are left out: they follow from them and from the boundaries.
     """
-    tree.set("expressions", [p for p in tree.selects if not p.alias_or_name.startswith(ERROR_PREFIX)])
+    outputs = [p for p in post.selects if not p.alias_or_name.startswith(ERROR_PREFIX)]
+    tree = exp.Select(**deepcopy(post.args | {"expressions": outputs}))
     names = {item.alias_or_name: f"c{i}" for i, item in enumerate(tree.selects)}
     for item in tree.selects:
         if isinstance(item, exp.Alias):

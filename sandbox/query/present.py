@@ -125,8 +125,8 @@ def _share(
 def budget_states(accounts: Sequence[Account], ledger: Ledger) -> tuple[BudgetState, ...]:
     """Every account: its limit, what is spent and what is left."""
     states = []
-    for account in {a.id: a for a in accounts}.values():
-        odometer = ledger.state(account)
+    different = tuple({a.id: a for a in accounts}.values())
+    for account, odometer in zip(different, ledger.states(different), strict=True):
         spent = min(spent_epsilon(odometer, account.limit.delta), account.limit.epsilon)
         states.append(
             BudgetState(

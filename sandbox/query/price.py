@@ -106,7 +106,7 @@ def price_at(rewritten: Rewritten, epsilon: Decimal, ledger: Ledger) -> Priced:
     accounts = _accounts(rewritten)
     policies = _protected_policies(rewritten)
     delta = _selection_delta(accounts, policies) if any(b.selects for b in boundaries) else Decimal(0)
-    states = [(a, ledger.state(a)) for a in accounts]
+    states = list(zip(accounts, ledger.states(accounts), strict=True))
     room = _conversion_room(accounts, policies, delta)
     candidates = sorted(_candidates(boundaries, epsilon, delta, room), key=lambda c: c.error)
     kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, epsilon) for a, o in states)]

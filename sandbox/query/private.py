@@ -18,7 +18,7 @@ from sandbox.query.limits import in_domain
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.public import Scalar
 from sandbox.query.public_keys import public_keys
-from sandbox.query.relations import Public, column, result_table
+from sandbox.query.relations import Public, aliased, column, result_table
 from sandbox.query.scopes import Scope
 from sandbox.query.vocabulary import AGGREGATES
 
@@ -72,7 +72,7 @@ def aggregate(
     outputs = _Outputs(name, nodes, keys, scope, measuring, cells, sql, scalar)
     post = exp.Select(
         expressions=[
-            exp.alias_(outputs.of(p.unalias()), exp.to_identifier(p.alias_or_name, quoted=True))
+            exp.alias_(outputs.of(p.unalias()), p.alias_or_name, quoted=True, copy=False)
             for p in select.selects
         ]
     ).from_(result_table(name), copy=False)
@@ -186,12 +186,9 @@ def key_of(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
 
 
 def _row_level(select: exp.Select, scope: Scope, keys: tuple[Key, ...], measuring: Measuring) -> exp.Select:
-    outputs: list[exp.Expr] = [exp.alias_(scope.unit_column, exp.to_identifier(UNIT_COLUMN, quoted=True))]
-    outputs += [exp.alias_(k.typed.sql.copy(), exp.to_identifier(k.name, quoted=True)) for k in keys]
-    outputs += [
-        exp.alias_(tree.copy(), exp.to_identifier(f"a{i}", quoted=True))
-        for i, tree in enumerate(measuring.arguments)
-    ]
+    outputs: list[exp.Expr] = [aliased(scope.unit_column.copy(), UNIT_COLUMN)]
+    outputs += [aliased(k.typed.sql.copy(), k.name) for k in keys]
+    outputs += [aliased(tree.copy(), f"a{i}") for i, tree in enumerate(measuring.arguments)]
     return scope.tree(select, outputs)
 
 

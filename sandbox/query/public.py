@@ -66,7 +66,7 @@ def _softened(node: exp.Expr) -> exp.Expr:
         node = type(node)(this=node.this.copy(), expression=divisor)
     if type(node) is exp.Cast and not _ours(node):
         return exp.TryCast(this=node.this.copy(), to=node.to)
-    if not isinstance(node, _OVERFLOWING) or isinstance(node.parent, exp.Try) or _is_double(node):
+    if not isinstance(node, _OVERFLOWING) or isinstance(node.parent, exp.Try) or is_double(node):
         return node
     # TRY takes no aggregates, windows or subqueries: sums of answers are wide, what is made of them is free.
     inside = node.find(*AGGREGATES, exp.Window, exp.Subquery) is not None or isinstance(
@@ -86,7 +86,7 @@ def _not_zero(node: exp.Expr) -> bool:
 
 def _ours(node: exp.Cast) -> bool:
     """A cast to DOUBLE of a noisy number, a half-width or a constant number: it cannot fail."""
-    if not node.is_type("double"):
+    if not _to_double(node):
         return False
     if isinstance(node.this, exp.Literal):
         return re.fullmatch(r"-?\d+(\.\d+)?", str(node.this.this)) is not None
@@ -95,19 +95,23 @@ def _ours(node: exp.Cast) -> bool:
     )
 
 
-def _is_double(node: exp.Expr) -> bool:
+def _to_double(node: exp.Cast) -> bool:
+    return node.to.this is exp.DataType.Type.DOUBLE
+
+
+def is_double(node: exp.Expr) -> bool:
     """Whether `node` is surely a DOUBLE, whose arithmetic never raises."""
     match node:
         case exp.Div() | exp.Sqrt() | exp.Ln() | exp.Exp() | exp.Pow():
             return True
         case exp.Cast():
-            return node.is_type("double")
+            return _to_double(node)
         case exp.Add() | exp.Sub() | exp.Mul():
-            return _is_double(node.left) or _is_double(node.right)
+            return is_double(node.left) or is_double(node.right)
         case exp.Paren() | exp.Neg() | exp.Abs() | exp.Nullif() | exp.Try() | exp.Round() | exp.Coalesce():
-            return _is_double(node.this)
+            return is_double(node.this)
         case exp.Least() | exp.Greatest():
-            return any(_is_double(part) for part in (node.this, *node.expressions))
+            return any(is_double(part) for part in (node.this, *node.expressions))
         case exp.Case():
-            return any(_is_double(branch.args["true"]) for branch in node.args["ifs"])
+            return any(is_double(branch.args["true"]) for branch in node.args["ifs"])
     return False

@@ -284,7 +284,7 @@ def protected_table(
     tests = [condition(r, policy.columns[r.column]) for r in policy.rows]
     tests.append(exp.LT(this=column(RANK_COLUMN), expression=exp.Literal.number(most)))
     tree = _base(dataset, table, policy, wanted, tests)
-    tree.select(exp.alias_(column(UNIT_COLUMN), exp.to_identifier(UNIT_COLUMN, quoted=True)), copy=False)
+    tree.select(aliased(column(UNIT_COLUMN), UNIT_COLUMN), copy=False)
     columns = {
         name.lower(): facts(policy.columns[name], links.get(name.lower(), frozenset()), unit_level=most == 1)
         for name in wanted
@@ -304,8 +304,8 @@ def open_table(
 def _base(
     dataset: str, table: str, policy: TablePolicy, wanted: frozenset[str], tests: list[exp.Expr]
 ) -> exp.Select:
-    outputs = [
-        exp.alias_(shown(name, policy.columns[name]), exp.to_identifier(name.lower(), quoted=True))
+    outputs: list[exp.Expr] = [
+        aliased(shown(name, policy.columns[name]), name.lower())
         for name in sorted(wanted)
         if policy.columns[name].use > Use.HIDDEN
     ]

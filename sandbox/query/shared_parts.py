@@ -5,8 +5,8 @@ is a text of fifty thousand characters in which few parts differ. The SELECT
 
     SELECT f(a / n, a / n) FROM noisy   becomes   SELECT f(p0, p0) FROM (SELECT *, a / n AS p0 FROM noisy)
 
-Only arithmetic on DOUBLE of noisy numbers is moved: it never raises, so it may run for rows that a CASE or
-WHERE would have kept from it.
+Only arithmetic on DOUBLE of noisy numbers is moved, and CASE over such: it never raises, so it may run for
+rows that another CASE or WHERE would have kept from it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from typing import Any
 
 from sqlglot import exp
 
+from sandbox.query.half_widths import HALF_WIDTH
 from sandbox.query.relations import aliased, column, subquery
+from sandbox.query.typed import cast
 
 PREFIX = "__p"
-_ARITHMETIC = (exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.Greatest, exp.Least, exp.Nullif)
+_ARITHMETIC = (
+    exp.Paren, exp.Add, exp.Sub, exp.Mul, exp.Greatest, exp.Least, exp.Nullif, exp.Case, exp.If,
+)  # fmt: skip
+_COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 _Key = tuple[Any, ...]
 
 
@@ -60,6 +65,7 @@ class _Parts:
     table: str
     columns: frozenset[str]
     numbers: dict[_Key, int] = field(default_factory=dict)
+    objects: dict[int, int] = field(default_factory=dict)
     nodes: list[exp.Expr] = field(default_factory=list)
     within: list[tuple[tuple[str, Any], ...]] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
@@ -67,20 +73,21 @@ class _Parts:
 
     def number(self, node: exp.Expr, *, whole: bool = False) -> int:
         """The number of `node`; a SELECT within the `whole` one is one thing, whatever it holds."""
+        if id(node) in self.objects:
+            return self.objects[id(node)]
         if isinstance(node, exp.Query) and not whole:
             arguments: tuple[tuple[str, Any], ...] = ()
             key: _Key = (type(node), id(node))
         else:
             arguments = tuple((name, self._argument(value)) for name, value in node.args.items())
             key = (type(node), arguments)
-        known = self.numbers.get(key)
-        if known is not None:
-            return known
-        made = self.numbers[key] = len(self.nodes)
-        self.nodes.append(node)
-        self.within.append(arguments)
-        self.plain.append(self._is_plain(node, arguments))
-        return made
+        at = self.numbers.setdefault(key, len(self.nodes))
+        if at == len(self.nodes):
+            self.nodes.append(node)
+            self.within.append(arguments)
+            self.plain.append(self._is_plain(node, arguments))
+        self.objects[id(node)] = at
+        return at
 
     def layers(self) -> list[list[int]]:
         """The parts that get a name, those that need no other first."""
@@ -129,10 +136,17 @@ class _Parts:
     def _is_plain(self, node: exp.Expr, arguments: tuple[tuple[str, Any], ...]) -> bool:
         """Whether it is arithmetic on DOUBLE of this table's noisy numbers, which never raises."""
         if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
-            return node.to.is_type(exp.DataType.Type.DOUBLE) and self._is_number(node.this, arguments)
+            return node.to.this is exp.DataType.Type.DOUBLE and self._is_number(node.this, arguments)
+        if isinstance(node, exp.Column):
+            return node.name.startswith(HALF_WIDTH)  # of a noisy number: it will be a DOUBLE
         if isinstance(node, exp.Div):
             divisor = node.expression
             return isinstance(divisor, exp.Nullif) and self._all_plain(arguments)
+        if isinstance(node, exp.Sqrt):
+            return _not_negative(node.this) and self._all_plain(arguments)
+        if isinstance(node, _COMPARISONS):
+            sides = zip((node.left, node.right), _inner(arguments), strict=True)
+            return all(isinstance(side, exp.Literal) or self.plain[at] for side, at in sides)
         return isinstance(node, _ARITHMETIC) and self._all_plain(arguments)
 
     def _is_number(self, node: exp.Expr, arguments: tuple[tuple[str, Any], ...]) -> bool:
@@ -154,7 +168,13 @@ class _Number:
 
 def _worth_a_name(node: exp.Expr) -> bool:
     computed = isinstance(node, exp.Paren) and isinstance(node.this, exp.Binary)
-    return computed or isinstance(node, exp.Greatest | exp.Least)
+    return computed or isinstance(node, exp.Greatest | exp.Least | exp.Case)
+
+
+def _not_negative(node: exp.Expr) -> bool:
+    """Whether it is GREATEST(…, 0), whose square root exists."""
+    zero = cast(exp.Literal.string("0"), "DOUBLE")
+    return isinstance(node, exp.Greatest) and zero in node.expressions
 
 
 def _inner(arguments: tuple[tuple[str, Any], ...]) -> list[int]:

@@ -120,7 +120,9 @@ def _parsed(name: str) -> exp.DataType:
 
 def type_of(name: str) -> exp.DataType:
     """A type of DuckDB by its name. Parsing one takes longer than all else that a cast needs."""
-    return _parsed(name).copy()
+    known = _parsed(name)
+    sizes = [exp.DataTypeParam(this=exp.Literal.number(one.this.this)) for one in known.expressions]
+    return exp.DataType(**(known.args | {"expressions": sizes}))
 
 
 def decimal_type(width: int, scale: int) -> exp.DataType:

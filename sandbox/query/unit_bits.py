@@ -17,6 +17,7 @@ from sqlglot import exp
 from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Boundary
+from sandbox.query.kept_parts import replaced
 from sandbox.query.limits import in_domain, key_literal
 from sandbox.query.relations import aliased, column
 
@@ -85,12 +86,12 @@ def by_bits(tree: exp.Select, boundary: Boundary, units: Mapping[str, int]) -> e
     most = units.get(source.name, 0)
     if not 0 < most * groups_of(boundary) <= MOST_BITS:
         return tree
-    placed = tree.copy()
     ends = [exp.Literal.number(0), exp.Literal.number(most - 1)]
     bits = exp.Anonymous(this="bitstring_agg", expressions=[column(NUMBER_COLUMN), *ends])
     ones = exp.Anonymous(this="bit_count", expressions=[bits])
     known = exp.Coalesce(this=ones, expressions=[exp.Literal.number(0)])
-    next(c for c in placed.find_all(exp.Count) if _counts_numbers(c)).replace(known)
+    placed = replaced(tree, count, known)
+    assert isinstance(placed, exp.Select)  # noqa: S101 -- made anew from one
     return placed
 
 

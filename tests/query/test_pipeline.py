@@ -303,6 +303,19 @@ def test_what_is_refused_costs_nothing_and_ask_and_estimate_agree(home: Home, sq
     assert spent(home) == 0
 
 
+@pytest.mark.parametrize(("subqueries", "operators"), [(4, 35), (12, 20), (100, 1)])
+def test_what_nests_too_deeply_is_refused(home: Home, subqueries: int, operators: int) -> None:
+    """Each expression is short; written out in one another they are deeper than any step could follow."""
+    value = f"{'(' * operators}x{' + 1)' * operators}"
+    ctes = ["t0 AS (SELECT SUM(age) AS x FROM w.people)"]
+    ctes += [f"t{i + 1} AS (SELECT {value} AS x FROM t{i})" for i in range(subqueries)]
+    before = spent(home)
+    with pytest.raises(SandboxError) as refused:
+        ask(home, f"WITH {', '.join(ctes)} SELECT x FROM t{subqueries}")
+    assert refused.value.code is ErrorCode.SQL_TOO_LARGE
+    assert spent(home) == before
+
+
 def test_an_estimate_spends_nothing_and_foretells_the_answer(home: Home) -> None:
     question = pipeline.Question(QUESTION, "g", li(home), Decimal(1))
     estimate = pipeline.estimate(question, context(home))

@@ -37,6 +37,8 @@ def values(draw: st.DrawFn, depth: int = 4) -> str:
                 "GREATEST({a}, {b})",
                 "LEAST(({a} + {b}), ({a} + {b}))",
                 "CASE WHEN {a} > 0 THEN SQRT({a}) END",
+                "SQRT(GREATEST({a}, CAST('0' AS DOUBLE)))",
+                "CASE WHEN {a} > 1 THEN {b} END",
                 "CASE WHEN {a} > {b} THEN ({a} - {b}) ELSE ({a} - {b}) END",
                 "CAST(({a} + {b}) AS DOUBLE)",
             ]
@@ -109,3 +111,21 @@ def test_parts_of_a_subquery_are_not_parts_of_what_is_around_it() -> None:
 
 def test_a_correlation_has_a_text_that_a_person_could_read() -> None:
     assert len(rewritten("SELECT CORR(age, score) AS c FROM people", published()).post.text) < 15_000
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        (f"CASE WHEN CAST(noisy_0.m1 AS DOUBLE) > 1 THEN {MEAN} END", True),
+        (f"CASE WHEN {MEAN} > {MEAN} THEN {MEAN} ELSE CAST('0' AS DOUBLE) END", True),
+        (f"GREATEST(SQRT(GREATEST({MEAN}, CAST('0' AS DOUBLE))), CAST('0' AS DOUBLE))", True),
+        ("CASE WHEN noisy_0.k > 1 THEN CAST('1' AS DOUBLE) END", False),  # a text may be no number
+        ("CASE WHEN CAST(noisy_0.m1 AS DOUBLE) > 1 THEN noisy_0.m0 * noisy_0.m0 END", False),
+        ("(SQRT(CAST(noisy_0.m0 AS DOUBLE)) + CAST('1' AS DOUBLE))", False),
+        ("(SQRT(GREATEST(noisy_0.m0, CAST('0' AS DOUBLE))) + CAST('1' AS DOUBLE))", False),
+    ],
+)
+def test_choices_and_roots_that_cannot_raise_are_computed_once(part: str, named: bool) -> None:
+    made = shared(select(f"{part} AS a", f"{part} AS b"), NUMBERS)
+    outputs = [p.unalias() for p in made.selects]
+    assert all(isinstance(o, exp.Column) and o.name.startswith(PREFIX) for o in outputs) is named
