@@ -27,8 +27,8 @@ def proved_entries(connection: sa.Connection, now: Checkpoint) -> Iterator[Entry
     """
     edge: dict[tuple[int, int], bytes] = {}
     size = 0
-    rows = connection.execution_options(yield_per=_PAGE).execute(sa.select(leaves).order_by(leaves.c.seq))
-    for row in rows:
+    every = sa.select(leaves).order_by(leaves.c.seq).execution_options(yield_per=_PAGE)
+    for row in connection.execute(every):
         leaf = written_bytes(row.leaf)
         entry = decode(size, leaf)
         if row.seq != size or _found_by(entry) != (row.time, row.kind, row.person, row.grant, row.question):

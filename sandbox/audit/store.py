@@ -70,6 +70,7 @@ class Store:
         self._writing = threading.Lock()
         self._writer: int | None = None
         self._process = os.getpid()
+        self._moment = threading.local()
 
     @classmethod
     def create(
@@ -165,8 +166,27 @@ class Store:
 
         """
         self._same_process()
+        held: sa.Connection | None = getattr(self._moment, "connection", None)
+        if held is not None:
+            yield held
+            return
         with translated(writing=False), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Everything that this thread reads inside is of one moment, whatever others write meanwhile.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT, SERVICE_BUSY.
+
+        """
+        with self.read() as connection:
+            self._moment.connection = connection
+            try:
+                yield
+            finally:
+                self._moment.connection = None
 
     def leaves(self, count: int) -> Iterator[bytes]:
         """The first `count` leaves of the log, streamed."""

@@ -20,7 +20,7 @@ class _Proof(Protocol):
 
 
 def check_against_log(store: Store) -> None:
-    """Compare the store with its log, in one pass over all entries.
+    """Compare the store with its log, in one pass over all entries, as both are at one moment.
 
     Raises:
         SandboxError: LOG_CORRUPT when the entries are not those that were signed; STORAGE_CORRUPT when the
@@ -33,12 +33,13 @@ def check_against_log(store: Store) -> None:
         FilesProof(store),
         TokensProof(store),
     )
-    for entry in store.proved():
-        for proof in proofs:
-            proof.take(entry)
     try:
-        for proof in proofs:
-            proof.check()
+        with store.moment():
+            for entry in store.proved():
+                for proof in proofs:
+                    proof.take(entry)
+            for proof in proofs:
+                proof.check()
     except (ValueError, TypeError, KeyError, AttributeError):
         raise SandboxError(
             ErrorCode.STORAGE_CORRUPT,

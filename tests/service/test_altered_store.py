@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.audit.leaf import Entry
+from sandbox.audit.store import Store
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Role
 from sandbox.service import home as homes
@@ -209,3 +211,26 @@ def test_an_answer_of_another_question_is_not_given(home: Path) -> None:
         opc.ask(instance, acting(instance, "li"), QUESTION, "town-2026", Decimal(1))
     homes.close(instance)
     assert caught.value.code is ErrorCode.STORAGE_CORRUPT
+
+
+def test_a_home_that_is_in_use_opens(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever others charge, load, make and publish between two looks at the store is no alteration."""
+    user = homes.open_home(settings(home))
+    look = Store.proved
+    done = []
+
+    def used_meanwhile(store: Store) -> Iterator[Entry]:
+        yield from look(store)
+        opc.ask(user, acting(user, "li"), QUESTION, "town-2026", Decimal("0.5"))
+        file = tmp_path / "districts.csv"
+        file.write_text("name,area\nnorth,9\n", "utf-8")
+        loading.load(user, OPERATOR, LoadRequest(str(file), "town", "districts", accept_drift=True))
+        operator.create_token(user, OPERATOR, "li", Role.OPC)
+        done.append(store)
+
+    monkeypatch.setattr(Store, "proved", used_meanwhile)
+    homes.close(homes.open_home(settings(home)))
+    monkeypatch.undo()
+    assert len(done) == 1
+    homes.close(user)
+    homes.close(homes.open_home(settings(home)))
