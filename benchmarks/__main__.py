@@ -7,7 +7,7 @@ import time
 
 import rich
 
-from benchmarks import accuracy, groups, hot, load, memory, question, rooms, stages, tpch
+from benchmarks import accuracy, groups, hot, load, memory, postgres, question, rooms, stages, tpch
 from benchmarks.report import RESULTS, Report, machine, save
 from benchmarks.scale import WHOLE
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "accuracy": accuracy.run,
     "load": load.run,
     "stages": stages.run,
+    "postgres": postgres.run,
     "hot": hot.run,
     "groups": groups.run,
     "memory": memory.run,
