@@ -7,7 +7,19 @@ import time
 
 import rich
 
-from benchmarks import accuracy, groups, hot, load, memory, postgres, question, rooms, stages, tpch
+from benchmarks import (
+    accuracy,
+    classification,
+    groups,
+    hot,
+    load,
+    memory,
+    postgres,
+    question,
+    rooms,
+    stages,
+    tpch,
+)
 from benchmarks.report import RESULTS, Report, machine, save
 from benchmarks.scale import WHOLE
 
@@ -15,6 +27,7 @@ BENCHMARKS = {
     "question": question.run,
     "tpch": tpch.run,
     "accuracy": accuracy.run,
+    "classification": classification.run,
     "load": load.run,
     "stages": stages.run,
     "postgres": postgres.run,
