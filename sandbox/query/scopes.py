@@ -18,6 +18,7 @@ from sqlglot import exp
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.query.expressions import Lowering
+from sandbox.query.narrowed import of_remaining
 from sandbox.query.open_keys import keys_met
 from sandbox.query.parse import place_of
 from sandbox.query.relations import Contribution, Open, OpenKey, Rows, column
@@ -48,9 +49,13 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Sources of one SELECT; the first is protected. `bound` relies on the keys of open tables in `keys`."""
+    """Sources of one SELECT; the first is protected. `bound` relies on the keys of open tables in `keys`.
+
+    `filtering` lowers what rows are filtered by, `lowering` what is computed of those that are left.
+    """
 
     sources: tuple[Joined, ...]
+    filtering: Lowering
     lowering: Lowering
     unit: str
     bound: Contribution
@@ -78,7 +83,7 @@ class Scope:
             kind = "LEFT" if joined.left else "INNER" if ons else "CROSS"
             result = result.join(source, on=exp.and_(*ons) if ons else None, join_type=kind, copy=False)
         where = select.args.get("where")
-        conditions = [*self.conditions, *([self.lowering.boolean(where.this).sql] if where else [])]
+        conditions = [*self.conditions, *([self.filtering.boolean(where.this).sql] if where else [])]
         return result.where(*(c.copy() for c in conditions), copy=False) if conditions else result
 
 
@@ -183,7 +188,10 @@ def combine(
             "Aggregate each table within the unit first: SELECT id, COUNT(*) … GROUP BY id.",
             place=place_of(select.args["joins"][-1], sql) if select.args.get("joins") else None,
         )
-    return Scope(tuple(joined), lowering, units.pop(), bound, tuple(conditions), frozenset(keys.values()))
+    remaining = of_remaining(where, lowering)
+    return Scope(
+        tuple(joined), lowering, remaining, units.pop(), bound, tuple(conditions), frozenset(keys.values())
+    )
 
 
 def _columns(source: Source) -> Mapping[str, Typed]:

@@ -1,0 +1,188 @@
+"""Bounds that a question states in WHERE: `x BETWEEN 0 AND 10` bounds every x that is left.
+
+Only what every row that is left meets counts: parts that AND connects, of a column on one side and constants
+on the other. They are the question's own words, so they depend on no row; and as values are held within the
+bounds that follow, as within the policy's, the noise is right whatever the rows are. Of the values that are
+left none is changed: one that the condition lets pass lies, once held within the policy's bounds, in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from sqlglot import exp
+
+from sandbox.policy.types import Kind
+from sandbox.query.expressions import Lowering
+from sandbox.query.typed import Typed
+from sandbox.query.vocabulary import conjuncts
+
+_TURNED: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE, exp.EQ: exp.EQ,
+}  # fmt: skip
+_STAMPS = (exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ)
+_LOWER, _UPPER = (exp.GT, exp.GTE, exp.EQ), (exp.LT, exp.LTE, exp.EQ)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`column <comparison> value`, true of every row that is left. Days and times are themselves."""
+
+    comparison: type[exp.Expr]
+    value: Decimal | date
+
+
+Limits = Mapping[tuple[str, str], tuple[Limit, ...]]
+"""By table and column, in lower case."""
+
+
+def of_remaining(where: exp.Where | None, lowering: Lowering) -> Lowering:
+    """`lowering` for what is computed of the rows that WHERE leaves."""
+    limits = limits_of(where.this, lowering) if where is not None else {}
+    if not limits:
+        return lowering
+
+    def lookup(node: exp.Column) -> Typed:
+        return narrowed(lowering.lookup(node), limits.get((node.table, node.name.lower()), ()))
+
+    return replace(lowering, lookup=lookup)
+
+
+def limits_of(condition: exp.Expr, lowering: Lowering) -> Limits:
+    """What a condition says of single columns; `lowering` reads the columns as they are before it."""
+    found: dict[tuple[str, str], tuple[Limit, ...]] = {}
+    for part in conjuncts(condition):
+        for node, comparison, constants in _comparisons(part):
+            values = _values(part, node, constants, lowering)
+            if not values:
+                continue
+            key = (node.table, node.name.lower())
+            low, high = min(values), max(values)
+            ends = (
+                (Limit(comparison, low),) if low == high
+                else (Limit(exp.GTE, low), Limit(exp.LTE, high))
+            )  # fmt: skip
+            found[key] = (*found.get(key, ()), *ends)
+    return found
+
+
+def _comparisons(part: exp.Expr) -> Iterable[tuple[exp.Column, type[exp.Expr], list[exp.Expr]]]:
+    """The column, how it is compared, and with what: with any of several for IN."""
+    if isinstance(part, exp.Binary) and type(part) in _TURNED:
+        left, right = part.left.unnest(), part.right.unnest()
+        if isinstance(left, exp.Column):
+            yield left, type(part), [right]
+        elif isinstance(right, exp.Column):
+            yield right, _TURNED[type(part)], [left]
+    elif isinstance(part, exp.Between) and isinstance(part.this.unnest(), exp.Column):
+        if not part.args.get("symmetric"):
+            yield part.this.unnest(), exp.GTE, [part.args["low"]]
+            yield part.this.unnest(), exp.LTE, [part.args["high"]]
+    elif isinstance(part, exp.In) and isinstance(part.this.unnest(), exp.Column) and part.expressions:
+        yield part.this.unnest(), exp.EQ, list(part.expressions)
+
+
+def _values(
+    part: exp.Expr, node: exp.Column, constants: list[exp.Expr], lowering: Lowering
+) -> list[Decimal] | list[datetime] | list[date]:
+    """The constants, where they are compared with the column exactly; none otherwise."""
+    if any(c.find(exp.Column, exp.Query, exp.Window) is not None for c in constants):
+        return []
+    own = lowering.lookup(node)
+    if own.kind in (Kind.DATE, Kind.TIMESTAMP):
+        moments = [_moment(c.unnest(), own.kind) for c in constants]
+        return [] if None in moments else moments  # type: ignore[return-value]
+    if not own.number:
+        return []
+    compared, *read = lowering.comparable(part, node, *constants)
+    if compared.kind is not own.kind:
+        return []  # in floating point, where an exact number may meet a border that it only comes near
+    values = [t.low if t.number and not t.nullable and t.low == t.high else None for t in read]
+    return [] if None in values else values  # type: ignore[return-value]
+
+
+def _moment(node: exp.Expr, kind: Kind) -> date | None:
+    """A day for a column of days, a time for one of times; None for anything else."""
+    literal = node.this.unnest() if isinstance(node, exp.Cast) else node
+    if not (isinstance(literal, exp.Literal) and literal.is_string):
+        return None
+    to = node.to.this if isinstance(node, exp.Cast) else None
+    if to not in (None, exp.DataType.Type.DATE, *_STAMPS):
+        return None
+    text = str(literal.this).strip()
+    try:
+        if kind is Kind.DATE:
+            return None if to in _STAMPS or len(text) > 10 else date.fromisoformat(text)
+        stamp = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if stamp.tzinfo is not None:
+        return None
+    return datetime.combine(stamp.date(), time.min) if to is exp.DataType.Type.DATE else stamp
+
+
+def narrowed(t: Typed, limits: Iterable[Limit]) -> Typed:
+    """A column where the limits hold: never NULL, within its own bounds and theirs."""
+    limits = tuple(limits)
+    if not limits:
+        return t
+    t = replace(t, nullable=False)
+    if t.kind in (Kind.DATE, Kind.TIMESTAMP):
+        return _narrowed_span(t, limits)
+    lows = [_least(t, x.comparison, x.value) for x in limits if x.comparison in _LOWER]
+    highs = [_most(t, x.comparison, x.value) for x in limits if x.comparison in _UPPER]
+    low = max([*lows, *([t.low] if t.low is not None else [])], default=None)
+    high = min([*highs, *([t.high] if t.high is not None else [])], default=None)
+    if low is None or high is None or (low, high) == (t.low, t.high) or low > high:
+        return (
+            t  # one end alone bounds nothing; where only values beyond its bounds are left, these hold them
+        )
+    return replace(t, low=low, high=high, bounded=False, near=False)
+
+
+def _least(t: Typed, comparison: type[exp.Expr], value: Decimal | date) -> Decimal:
+    """The least value of the type of `t` that compares so."""
+    assert isinstance(value, Decimal)  # noqa: S101 -- `_values` reads numbers for numbers
+    if not t.exact:
+        return value
+    step = Decimal(1).scaleb(-t.scale)
+    over = comparison is exp.GT
+    units = (value / step).to_integral_value(ROUND_FLOOR if over else ROUND_CEILING) + over
+    return units * step
+
+
+def _most(t: Typed, comparison: type[exp.Expr], value: Decimal | date) -> Decimal:
+    """The greatest value of the type of `t` that compares so."""
+    assert isinstance(value, Decimal)  # noqa: S101 -- as above
+    if not t.exact:
+        return value
+    step = Decimal(1).scaleb(-t.scale)
+    under = comparison is exp.LT
+    units = (value / step).to_integral_value(ROUND_CEILING if under else ROUND_FLOOR) - under
+    return units * step
+
+
+def _narrowed_span(t: Typed, limits: tuple[Limit, ...]) -> Typed:
+    step = timedelta(days=1) if t.kind is Kind.DATE else timedelta(microseconds=1)
+    first, last = [], []
+    for limit in limits:
+        moment = limit.value
+        assert isinstance(moment, date)  # noqa: S101 -- as above
+        try:
+            if limit.comparison in _LOWER:
+                first.append(moment + step if limit.comparison is exp.GT else moment)
+            if limit.comparison in _UPPER:
+                last.append(moment - step if limit.comparison is exp.LT else moment)
+        except OverflowError:
+            continue  # the calendar ends there
+    if t.span is not None:
+        first.append(t.span[0])
+        last.append(t.span[1])
+    if not first or not last or len({isinstance(m, datetime) for m in (*first, *last)}) > 1:
+        return t
+    if max(first) > min(last):
+        return t
+    return replace(t, span=(max(first), min(last)))
