@@ -152,7 +152,7 @@ class Aggregates:
     def _pair(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
         """Aggregates of two values, over the rows where neither is NULL.
 
-        Where the other value cannot be NULL, that are all rows: then the sums are those of AVG and VAR, and
+        Where the other value cannot be NULL, those are all rows: then the sums are those of AVG and VAR, and
         measured once.
         """
         y, x = self._argument(node.this, None), self._argument(node.args["expression"], None)

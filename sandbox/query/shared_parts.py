@@ -146,7 +146,9 @@ class _Parts:
             return _not_negative(node.this) and self._all_plain(arguments)
         if isinstance(node, _COMPARISONS):
             sides = zip((node.left, node.right), _inner(arguments), strict=True)
-            return all(isinstance(side, exp.Literal) or self.plain[at] for side, at in sides)
+            return all(
+                self.plain[at] or (isinstance(side, exp.Literal) and side.is_number) for side, at in sides
+            )
         return isinstance(node, _ARITHMETIC) and self._all_plain(arguments)
 
     def _is_number(self, node: exp.Expr, arguments: tuple[tuple[str, Any], ...]) -> bool:

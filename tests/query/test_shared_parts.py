@@ -120,6 +120,7 @@ def test_a_correlation_has_a_text_that_a_person_could_read() -> None:
         (f"CASE WHEN {MEAN} > {MEAN} THEN {MEAN} ELSE CAST('0' AS DOUBLE) END", True),
         (f"GREATEST(SQRT(GREATEST({MEAN}, CAST('0' AS DOUBLE))), CAST('0' AS DOUBLE))", True),
         ("CASE WHEN noisy_0.k > 1 THEN CAST('1' AS DOUBLE) END", False),  # a text may be no number
+        (f"CASE WHEN {MEAN} > 'a' THEN {MEAN} END", False),
         ("CASE WHEN CAST(noisy_0.m1 AS DOUBLE) > 1 THEN noisy_0.m0 * noisy_0.m0 END", False),
         ("(SQRT(CAST(noisy_0.m0 AS DOUBLE)) + CAST('1' AS DOUBLE))", False),
         ("(SQRT(GREATEST(noisy_0.m0, CAST('0' AS DOUBLE))) + CAST('1' AS DOUBLE))", False),
