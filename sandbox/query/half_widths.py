@@ -24,7 +24,16 @@ from sqlglot import exp
 
 from sandbox.query.boundary import Boundary
 from sandbox.query.histograms import Fold, Reading
-from sandbox.query.joined_widths import ERROR_PREFIX, Number, Numbers, Vectors, WithErrors, aggregates, joined
+from sandbox.query.joined_widths import (
+    ERROR_PREFIX,
+    Number,
+    Numbers,
+    Vectors,
+    WithErrors,
+    aggregates,
+    joined,
+    leave_out_unread,
+)
 from sandbox.query.kept_parts import replaced
 from sandbox.query.public import is_double, total
 from sandbox.query.relations import aliased, column
@@ -60,7 +69,9 @@ def output_errors(tree: exp.Select, boundaries: Sequence[Boundary], folds: Seque
         sides = joined(tree, lambda side: output_errors(side, boundaries, folds))
         if sides is None:
             return WithErrors(tree, frozenset(range(len(tree.selects))), {})
-        return _with_widths(tree, sides)
+        found = _with_widths(tree, sides)
+        leave_out_unread(found.tree)
+        return found
     return _with_widths(tree, _numbers_of(boundary, folds))
 
 

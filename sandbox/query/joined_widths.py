@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from sandbox.query.kept_parts import different
 from sandbox.query.relations import column
 from sandbox.query.vocabulary import has_aggregate
 
@@ -101,6 +102,19 @@ def joined(tree: exp.Select, errors_of: Callable[[exp.Select], WithErrors]) -> N
     for holder, side_tree in zip(holders, sides, strict=True):
         holder.this.set("this", side_tree)
     return found
+
+
+def leave_out_unread(tree: exp.Select) -> None:
+    """Take out of the sides of a join, and of theirs, the half-widths that nothing reads; changes `tree`."""
+    read = {(c.table, c.name) for p in tree.selects for c in different(p) if isinstance(c, exp.Column)}
+    for holder in (tree.args.get("from_"), *(tree.args.get("joins") or ())):
+        side = holder.this.this if holder is not None and isinstance(holder.this, exp.Subquery) else None
+        if isinstance(side, exp.Select):
+            alias = holder.this.alias_or_name
+            names = [(alias, p.alias_or_name) for p in side.selects]
+            kept = [not name.startswith(ERROR_PREFIX) or (of, name) in read for of, name in names]
+            side.set("expressions", [p for p, keep in zip(side.selects, kept, strict=True) if keep])
+            leave_out_unread(side)
 
 
 def _conditions(join: exp.Join) -> list[exp.Column]:
