@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import math
-import multiprocessing
 import subprocess
 import sys
 from collections import Counter
@@ -167,22 +167,31 @@ def test_arrow_arrays_get_the_same_noise() -> None:
             add_noise(Laplace(1.0), bad)
 
 
-def _draw(queue: multiprocessing.Queue[list[int]]) -> None:
+FORKS = """
+import json, multiprocessing, sys
+from sandbox.privacy.mechanisms import Laplace
+
+def draw(queue):
     queue.put(Laplace(1e12).add([0] * 5000))
+
+drawn = [Laplace(1e12).add([0] * 5000)]
+context = multiprocessing.get_context("fork")
+queue = context.Queue()
+children = [context.Process(target=draw, args=(queue,)) for _ in range(2)]
+for child in children:
+    child.start()
+drawn += [queue.get(timeout=120) for _ in children]
+for child in children:
+    child.join(120)
+json.dump([*drawn, Laplace(1e12).add([0] * 5000)], sys.stdout)
+"""
 
 
 def test_forked_processes_draw_their_own_noise() -> None:
-    Laplace(1e12).add([0] * 5000)
-    context = multiprocessing.get_context("fork")
-    queue = context.Queue()
-    children = [context.Process(target=_draw, args=(queue,)) for _ in range(2)]
-    for child in children:
-        child.start()
-    drawn = [queue.get(timeout=120) for _ in children]
-    for child in children:
-        child.join(120)
-    mine = Laplace(1e12).add([0] * 5000)
-    assert len({*drawn[0], *drawn[1], *mine}) > 14_900
+    """In a process of its own: one with threads, as that of these tests, must not be forked."""
+    out = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True).stdout
+    _, one, other, mine = json.loads(out)
+    assert len({*one, *other, *mine}) > 14_900
 
 
 def test_honest_but_curious_and_floating_noise_stay_off() -> None:

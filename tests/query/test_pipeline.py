@@ -202,7 +202,7 @@ def test_the_log_replays_to_what_the_ledger_says_also_after_a_restart(home: Home
         with pytest.raises(SandboxError):
             ask(home, OTHER[0], "0.25")
     many = ", ".join(f"COUNT_IF(age > {i}) AS s{i}" for i in range(60))
-    ask(home, f"SELECT {many} FROM people", "1")
+    ask(home, f"SELECT {many} FROM people", "3")
     homes.close(home)
     again = open_instance(tmp_path)
     try:
