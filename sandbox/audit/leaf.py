@@ -129,13 +129,19 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).strftime(TIME_FORMAT)
 
 
+_EVIDENCE = "Stop the service, keep a copy of the store as evidence, and restore the newest backup."
+
+
 def corrupt(what: str) -> SandboxError:
     """The error of a log that does not fit itself."""
     return SandboxError(
-        ErrorCode.LOG_CORRUPT,
-        f"The log in the store was changed from outside: {what}.",
-        "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
+        ErrorCode.LOG_CORRUPT, f"The log in the store was changed from outside: {what}.", _EVIDENCE
     )
+
+
+def altered(message: str) -> SandboxError:
+    """The error of a store that is not what its log says; `message` tells what of it."""
+    return SandboxError(ErrorCode.STORAGE_CORRUPT, message, _EVIDENCE)
 
 
 def invalid_text() -> SandboxError:

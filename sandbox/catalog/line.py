@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from sandbox.audit.store import Store, metadata
 from sandbox.catalog.model import TableVersion
-from sandbox.catalog.numbered import number_columns
+from sandbox.catalog.numbered import number_columns, sealed_by_version
 
 lines = sa.Table(
     "catalog_line",
@@ -49,12 +49,7 @@ def commitments(store: Store, texts: Mapping[int, str], dataset: str, table: str
         SandboxError: STORAGE_CORRUPT when what was sealed does not open.
 
     """
-    query = sa.select(lines.c.version, lines.c.sealed).where(
-        lines.c.dataset == dataset, lines.c.table == table
-    )
-    with store.read() as connection:
-        kept = {number: bytes(sealed) for number, sealed in connection.execute(query)}
     return {
         number: store.commitment(sealed) if store.unseal(sealed) == texts.get(number) else ""
-        for number, sealed in kept.items()
+        for number, sealed in sealed_by_version(store, lines, dataset, table).items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from sandbox.audit.store import Store
 from sandbox.catalog.model import TableVersion
 
 _NUMBERED = ("dataset", "table", "version")
@@ -31,3 +32,12 @@ def of_version(table: sa.Table, version: TableVersion) -> sa.ColumnElement[bool]
 def beside(table: sa.Table, versions: sa.Table) -> sa.ColumnElement[bool]:
     """That a line of `table` belongs to the version in a line of `versions`."""
     return sa.and_(*(table.c[name] == versions.c[name] for name in _NUMBERED))
+
+
+def sealed_by_version(store: Store, table: sa.Table, dataset: str, name: str) -> dict[int, bytes]:
+    """What `table` keeps sealed of the versions of one table of a dataset, by number."""
+    query = sa.select(table.c.version, table.c.sealed).where(
+        table.c.dataset == dataset, table.c.table == name
+    )
+    with store.read() as connection:
+        return {number: bytes(sealed) for number, sealed in connection.execute(query)}

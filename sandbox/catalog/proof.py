@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sandbox.audit.event import EventKind
-from sandbox.audit.leaf import Entry
+from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store
 from sandbox.catalog.store import Catalog
-from sandbox.errors import ErrorCode, SandboxError
 
 KINDS = frozenset(
     kind.value
@@ -82,10 +81,8 @@ class CatalogProof:
         gone = {state.version.version for state in states if state.dropped_at is not None}
         kept = files, current, gone, self._catalog.lines(dataset, table)
         if kept != (logged.files, logged.current, logged.dropped, logged.lines):
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                f"The catalog's lines on {dataset}.{table} are not what the log says was committed.",
-                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
+            raise altered(
+                f"The catalog's lines on {dataset}.{table} are not what the log says was committed."
             )
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from sandbox.audit.store import Store, Transaction, metadata
 from sandbox.catalog.model import TableVersion
-from sandbox.catalog.numbered import number_columns, numbered, of_version
+from sandbox.catalog.numbered import number_columns, numbered, of_version, sealed_by_version
 from sandbox.errors import ErrorCode, SandboxError
 
 watermarks = sa.Table(
@@ -45,11 +45,7 @@ def keep_watermark(transaction: Transaction, version: TableVersion, sealed: byte
 
 def sealed_watermarks(store: Store, dataset: str, table: str) -> dict[int, bytes]:
     """The watermarks of a table as they are kept, by version."""
-    query = sa.select(watermarks.c.version, watermarks.c.sealed).where(
-        watermarks.c.dataset == dataset, watermarks.c.table == table
-    )
-    with store.read() as connection:
-        return {number: bytes(sealed) for number, sealed in connection.execute(query)}
+    return sealed_by_version(store, watermarks, dataset, table)
 
 
 def watermark_of(store: Store, version: TableVersion) -> Watermark | None:

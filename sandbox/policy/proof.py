@@ -6,9 +6,8 @@ their digest whenever they are read.
 
 from __future__ import annotations
 
-from sandbox.audit.leaf import Entry
+from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store
-from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.registry import EVENTS, publications
 
 _KINDS = {event.value: (kind, key) for kind, (event, key) in EVENTS.items()}
@@ -38,8 +37,4 @@ class FilesProof:
         with self._store.read() as connection:
             kept = publications(connection)
         if kept != self._published:
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                "The published policies and grants in the store are not those that the log says.",
-                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
-            )
+            raise altered("The published policies and grants in the store are not those that the log says.")

@@ -14,9 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from sandbox.audit.event import EventKind
-from sandbox.audit.leaf import Entry
+from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store
-from sandbox.errors import ErrorCode, SandboxError
 from sandbox.privacy.accountant import Odometer
 from sandbox.privacy.ledger import (
     PastCharge,
@@ -88,11 +87,7 @@ class LedgerProof:
             frozen = connection.scalar(sa.select(frozen_table.c.size))
         sound = all(said in (None, taken_over(taken[leaf])) for leaf, said in self._accepted.items())
         if not sound or kept != self._charges or accounts != expected or frozen != self._frozen:
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                "The ledger in the store is not what the log says was charged.",
-                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
-            )
+            raise altered("The ledger in the store is not what the log says was charged.")
 
     def _kept(self) -> dict[str, _Charge]:
         with self._store.read() as connection:

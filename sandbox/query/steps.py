@@ -46,7 +46,7 @@ class Steps:
 
     def at(self, step: Step) -> None:
         """A step begins."""
-        self.tell(step, 0 if step is Step.COUNT else self.begun, self.total)
+        self.tell(step, self.begun, self.total)
 
     def vector(self, size: int) -> Callable[[int], None]:
         """The function that is told how many numbers of the next vector have their noise."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sandbox.audit.leaf import Entry
+from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store
 from sandbox.catalog.proof import CatalogProof
-from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.proof import FilesProof
 from sandbox.privacy.proof import LedgerProof
 from sandbox.service.tokens import TokensProof
@@ -41,8 +40,4 @@ def check_against_log(store: Store) -> None:
             for proof in proofs:
                 proof.check()
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise SandboxError(
-            ErrorCode.STORAGE_CORRUPT,
-            "A line of the store is not of the form in which it was written.",
-            "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
-        ) from None
+        raise altered("A line of the store is not of the form in which it was written.") from None

@@ -18,7 +18,7 @@ from sqlalchemy import Column, Connection, String, Table, select, update
 from sqlalchemy.engine import Row
 
 from sandbox.audit.event import EventKind
-from sandbox.audit.leaf import Entry
+from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store, metadata
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Role
@@ -159,11 +159,7 @@ class TokensProof:
                 datetime.fromisoformat(row.revoked)
         kept = {row.id: (row.person, row.role, row.expires, self._digest(row)) for row in rows}
         if kept != self._said or {row.id for row in rows if row.revoked is not None} != self._revoked:
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                "The tokens in the store are not those that the log says.",
-                "Stop the service, keep a copy of the store as evidence, and restore the newest backup.",
-            )
+            raise altered("The tokens in the store are not those that the log says.")
 
     def _digest(self, row: Row[Any]) -> str | None:
         # Entries that older releases wrote name none.
