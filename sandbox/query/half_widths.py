@@ -190,7 +190,7 @@ def flattened(tree: exp.Select) -> exp.Select:
         for item in list(outer.selects):
             if isinstance(item, exp.Column):
                 item.replace(exp.alias_(item.copy(), item.name, quoted=True))
-        for node in list(outer.find_all(exp.Column)):
+        for node in list(_own_columns(outer)):
             if node.table == alias and node.name in outputs:
                 value = outputs[node.name]
                 node.replace(value.copy() if isinstance(value, exp.Column) else exp.Paren(this=value.copy()))
@@ -201,6 +201,13 @@ def flattened(tree: exp.Select) -> exp.Select:
             outer.where(_of(inner.args["where"].this, table), copy=False)
         tree = outer
     return tree
+
+
+def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
+    """Columns of the SELECT itself: one inside it may have a table of the same name, and reads that."""
+    for node in select.walk(prune=lambda n: isinstance(n, exp.Select) and n is not select):
+        if isinstance(node, exp.Column):
+            yield node
 
 
 def _of(value: exp.Expr, table: str) -> exp.Expr:

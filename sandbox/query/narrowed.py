@@ -1,9 +1,12 @@
-"""Bounds that a question states in WHERE: `x BETWEEN 0 AND 10` bounds every x that is left.
+"""Bounds and values that a question states in WHERE: `x BETWEEN 0 AND 10` bounds every x that is left.
 
 Only what every row that is left meets counts: parts that AND connects, of a column on one side and constants
 on the other. They are the question's own words, so they depend on no row; and as values are held within the
 bounds that follow, as within the policy's, the noise is right whatever the rows are. Of the values that are
 left none is changed: one that the condition lets pass lies, once held within the policy's bounds, in both.
+
+`x IN ('a', 'b')`, `x = 'a'`, and such equalities of one column that OR connects, list every x that is left:
+the list is the question's own, so it is public, whether or not a row has any of its values.
 """
 
 from __future__ import annotations
@@ -15,15 +18,16 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from sqlglot import exp
 
-from sandbox.policy.types import Kind
+from sandbox.policy.types import Kind, Scalar
 from sandbox.query.expressions import Lowering
+from sandbox.query.public_keys import MOST_PUBLIC_KEYS
 from sandbox.query.typed import Typed
-from sandbox.query.vocabulary import conjuncts
+from sandbox.query.vocabulary import STAMPS, conjuncts
 
 _TURNED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE, exp.EQ: exp.EQ,
 }  # fmt: skip
-_STAMPS = (exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ)
+_LISTED = (Kind.TEXT, Kind.BOOLEAN, Kind.INTEGER, Kind.DATE, Kind.TIMESTAMP)
 _LOWER, _UPPER = (exp.GT, exp.GTE, exp.EQ), (exp.LT, exp.LTE, exp.EQ)
 
 
@@ -35,7 +39,14 @@ class Limit:
     value: Decimal | date
 
 
-Limits = Mapping[tuple[str, str], tuple[Limit, ...]]
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`column = one of values`, true of every row that is left."""
+
+    values: tuple[Scalar, ...]
+
+
+Limits = Mapping[tuple[str, str], tuple[Limit | Listed, ...]]
 """By table and column, in lower case."""
 
 
@@ -53,25 +64,40 @@ def of_remaining(where: exp.Where | None, lowering: Lowering) -> Lowering:
 
 def limits_of(condition: exp.Expr, lowering: Lowering) -> Limits:
     """What a condition says of single columns; `lowering` reads the columns as they are before it."""
-    found: dict[tuple[str, str], tuple[Limit, ...]] = {}
+    found: dict[tuple[str, str], tuple[Limit | Listed, ...]] = {}
     for part in conjuncts(condition):
         for node, comparison, constants in _comparisons(part):
+            key = (node.table, node.name.lower())
+            kind = lowering.lookup(node).kind
+            if kind in (Kind.TEXT, Kind.BOOLEAN):
+                written = _written(constants, kind) if comparison is exp.EQ else ()
+                found[key] = (*found.get(key, ()), *([Listed(written)] if written else []))
+                continue
             values = _values(part, node, constants, lowering)
             if not values:
                 continue
-            key = (node.table, node.name.lower())
             low, high = min(values), max(values)
-            ends = (
+            ends: tuple[Limit | Listed, ...] = (
                 (Limit(comparison, low),) if low == high
                 else (Limit(exp.GTE, low), Limit(exp.LTE, high))
             )  # fmt: skip
-            found[key] = (*found.get(key, ()), *ends)
+            listed = [Listed(tuple(dict.fromkeys(values)))] if comparison is exp.EQ else []
+            found[key] = (*found.get(key, ()), *ends, *listed)
     return found
 
 
 def _comparisons(part: exp.Expr) -> Iterable[tuple[exp.Column, type[exp.Expr], list[exp.Expr]]]:
-    """The column, how it is compared, and with what: with any of several for IN."""
-    if isinstance(part, exp.Binary) and type(part) in _TURNED:
+    """The column, how it is compared, and with what: with any of several for IN, and for OR."""
+    if isinstance(part, exp.Or):
+        either = [found for side in _alternatives(part) for found in _comparisons(side)]
+        same = len({(node.table, node.name.lower()) for node, _, _ in either}) == 1
+        if same and len(either) == len(list(_alternatives(part))) and all(c is exp.EQ for _, c, _ in either):
+            yield either[0][0], exp.EQ, [constant for _, _, constants in either for constant in constants]
+    elif isinstance(part, exp.Column):
+        yield part, exp.EQ, [exp.Boolean(this=True)]
+    elif isinstance(part, exp.Not) and isinstance(part.this.unnest(), exp.Column):
+        yield part.this.unnest(), exp.EQ, [exp.Boolean(this=False)]
+    elif isinstance(part, exp.Binary) and type(part) in _TURNED:
         left, right = part.left.unnest(), part.right.unnest()
         if isinstance(left, exp.Column):
             yield left, type(part), [right]
@@ -83,6 +109,26 @@ def _comparisons(part: exp.Expr) -> Iterable[tuple[exp.Column, type[exp.Expr], l
             yield part.this.unnest(), exp.LTE, [part.args["high"]]
     elif isinstance(part, exp.In) and isinstance(part.this.unnest(), exp.Column) and part.expressions:
         yield part.this.unnest(), exp.EQ, list(part.expressions)
+
+
+def _alternatives(part: exp.Expr) -> Iterable[exp.Expr]:
+    """The parts of a condition that OR connects."""
+    part = part.unnest()
+    if isinstance(part, exp.Or):
+        yield from _alternatives(part.left)
+        yield from _alternatives(part.right)
+    else:
+        yield part
+
+
+def _written(constants: list[exp.Expr], kind: Kind) -> tuple[Scalar, ...]:
+    """The texts, or truth values, where all are written as such; none otherwise."""
+    plain = [c.unnest() for c in constants]
+    if kind is Kind.BOOLEAN and all(isinstance(c, exp.Boolean) for c in plain):
+        return tuple(dict.fromkeys(bool(c.this) for c in plain))
+    if kind is Kind.TEXT and all(isinstance(c, exp.Literal) and c.is_string for c in plain):
+        return tuple(dict.fromkeys(str(c.this) for c in plain))
+    return ()
 
 
 def _values(
@@ -110,12 +156,12 @@ def _moment(node: exp.Expr, kind: Kind) -> date | None:
     if not (isinstance(literal, exp.Literal) and literal.is_string):
         return None
     to = node.to.this if isinstance(node, exp.Cast) else None
-    if to not in (None, exp.DataType.Type.DATE, *_STAMPS):
+    if to not in (None, exp.DataType.Type.DATE, *STAMPS):
         return None
     text = str(literal.this).strip()
     try:
         if kind is Kind.DATE:
-            return None if to in _STAMPS or len(text) > 10 else date.fromisoformat(text)
+            return None if to in STAMPS or len(text) > 10 else date.fromisoformat(text)
         stamp = datetime.fromisoformat(text)
     except ValueError:
         return None
@@ -124,12 +170,17 @@ def _moment(node: exp.Expr, kind: Kind) -> date | None:
     return datetime.combine(stamp.date(), time.min) if to is exp.DataType.Type.DATE else stamp
 
 
-def narrowed(t: Typed, limits: Iterable[Limit]) -> Typed:
-    """A column where the limits hold: never NULL, within its own bounds and theirs."""
-    limits = tuple(limits)
-    if not limits:
+def narrowed(t: Typed, said: Iterable[Limit | Listed]) -> Typed:
+    """A column where the limits hold: never NULL, within its own bounds and theirs, and one of its list."""
+    said = tuple(said)
+    if not said:
         return t
     t = replace(t, nullable=False)
+    for one in said:
+        t = _of_list(t, one.values) if isinstance(one, Listed) else t
+    limits = tuple(one for one in said if isinstance(one, Limit))
+    if not limits:
+        return t
     if t.kind in (Kind.DATE, Kind.TIMESTAMP):
         return _narrowed_span(t, limits)
     lows = [_least(t, x.comparison, x.value) for x in limits if x.comparison in _LOWER]
@@ -140,7 +191,20 @@ def narrowed(t: Typed, limits: Iterable[Limit]) -> Typed:
         return (
             t  # one end alone bounds nothing; where only values beyond its bounds are left, these hold them
         )
-    return replace(t, low=low, high=high, bounded=False, near=False)
+    keys = t.keys
+    if keys is not None and t.exact:
+        keys = tuple(k for k in keys if not isinstance(k, str | date) and low <= k <= high) or keys
+    return replace(t, low=low, high=high, bounded=False, near=False, keys=keys)
+
+
+def _of_list(t: Typed, values: tuple[Scalar, ...]) -> Typed:
+    """A column where every row that is left has one of the values: of a list that it has already, some."""
+    if t.kind not in _LISTED:
+        return t
+    if t.kind is Kind.INTEGER:
+        values = tuple(int(v) for v in values if isinstance(v, Decimal) and v == v.to_integral_value())
+    keys = tuple(k for k in t.keys if k in values) if t.keys is not None else values
+    return replace(t, keys=keys) if 0 < len(keys) <= MOST_PUBLIC_KEYS else t
 
 
 def _least(t: Typed, comparison: type[exp.Expr], value: Decimal | date) -> Decimal:

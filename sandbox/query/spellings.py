@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from sqlglot import exp
 
+from sandbox.query.vocabulary import STAMPS
+
 MOST_BUCKETS = 200
 HISTOGRAM = "HISTOGRAM"
-_MOMENTS = (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ)
 DECIMALS = 12  # no stored number has more: between two of them a border may be rounded up
 
 
@@ -53,7 +54,7 @@ def _is_constant(node: exp.Expr) -> bool:
     plain = node.unnest()
     if isinstance(plain, exp.Neg):
         return isinstance(plain.this, exp.Literal) and not plain.this.is_string
-    if isinstance(plain, exp.Cast) and plain.is_type(*_MOMENTS):
+    if isinstance(plain, exp.Cast) and plain.is_type(exp.DataType.Type.DATE, *STAMPS):
         plain = plain.this
     return isinstance(plain, exp.Literal)
 

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
+STAMPS = (exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPNTZ)
+"""What the parser makes of TIMESTAMP: times without a zone."""
+
 STRUCTURE: frozenset[type] = frozenset(
     {
         exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered,

@@ -111,10 +111,26 @@ def test_bounds_reach_through_subqueries_joins_and_units() -> None:
          (datetime(2001, 1, 1), datetime(2001, 2, 1), None)),
         ("date_trunc('month', seen)", "seen BETWEEN '2001-01-15' AND TIMESTAMP '2001-03-01 00:00:00'",
          (datetime(2001, 1, 1), datetime(2001, 2, 1), datetime(2001, 3, 1), None)),
+        # A list in the question is all that is left:
+        ("place", "place IN ('u', 'no such place')", ("u", "no such place")),
+        ("place", "'v' = place", ("v",)),
+        ("place", "(place = 'u' OR (place = 'w' OR place IN ('u', 'x'))) AND days > 1", ("u", "w", "x")),
+        ("kind", "kind IN ('s', 'q', 'z')", ("q", "s")),
+        ("kind", "kind = 'z'", ("p", "q", "r", "s")),  # the policy's list holds what is left: nothing
+        ("level", "level IN (5, -3, 5, 2.5)", (5, -3)),
+        ("level", "(level = 1 OR level = 9) AND level < 4", (1,)),
+        ("days", "days BETWEEN -1 AND 0", (-1, 0)),
+        ("member", "member", (True,)),
+        ("member", "NOT (member)", (False,)),
+        ("member", "member = FALSE", (False,)),
+        ("born", "born = '2001-02-27' OR born = '1999-01-01'", (date(2001, 2, 27), date(1999, 1, 1))),
+        ("seen", "seen = '2001-01-15'", (datetime(2001, 1, 15),)),
     ],
 )  # fmt: skip
-def test_values_between_stated_ends_are_public_keys(key: str, condition: str, keys: tuple[Any, ...]) -> None:
-    table = "people" if key == "born" else "visits"
+def test_values_that_a_condition_leaves_are_public_keys(
+    key: str, condition: str, keys: tuple[Any, ...]
+) -> None:
+    table = "people" if key in ("born", "member") else "visits"
     sql = f"SELECT {key} AS k, COUNT(*) AS n FROM {table} WHERE {condition} GROUP BY {key}"
     (boundary,) = rewritten(sql, WORLD).analyzed.boundaries
     assert boundary.domain == (keys,)
@@ -133,6 +149,41 @@ def test_values_between_stated_ends_are_public_keys(key: str, condition: str, ke
 def test_other_conditions_on_days_leave_their_keys_to_the_data(column: str, condition: str) -> None:
     sql = f"SELECT {column}, COUNT(*) AS n FROM people WHERE {condition} GROUP BY {column}"
     assert rewritten(sql, WORLD).analyzed.boundaries[0].selects
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "place <> 'u'",
+        "NOT place IN ('u', 'v')",
+        "place IN ('u', NULL)",
+        "place = 'u' OR days > 1",
+        "place = 'u' OR kind = 'p'",
+        "place = 'u' OR place LIKE 'v%'",
+        "place = 'u' OR place = kind",
+        "place >= 'u'",
+        "UPPER(place) = 'U'",
+    ],
+)
+def test_what_lists_no_values_leaves_the_keys_to_the_data(condition: str) -> None:
+    sql = f"SELECT place, COUNT(*) AS n FROM visits WHERE {condition} GROUP BY place"
+    assert rewritten(sql, WORLD).analyzed.boundaries[0].selects
+
+
+def test_a_list_in_an_outer_join_or_a_filter_lists_nothing_of_the_rows() -> None:
+    for sql in (
+        "SELECT place, COUNT(*) FROM people LEFT JOIN visits ON id = pid AND place = 'u' GROUP BY place",
+        "SELECT place, COUNT(*) FILTER (WHERE place = 'u') FROM visits GROUP BY place",
+    ):
+        assert rewritten(sql, WORLD).analyzed.boundaries[0].selects
+
+
+def test_listed_groups_appear_also_when_empty_and_no_row_decides_which_do() -> None:
+    sql = "SELECT place, COUNT(*) AS n FROM visits WHERE place IN ('u', 'nowhere') GROUP BY place"
+    for rows in (random_rows(3, 40, 2), Rows((), ())):
+        with engine(rows) as connection:
+            answer = silent_answer(sql, published(6, 2, 3), connection).table
+        assert answer.column("place").to_pylist() == ["u", "nowhere"]
 
 
 COLUMNS = {"age": (0, 100), "score": (-5, 5), "weight": (0, 200)}
