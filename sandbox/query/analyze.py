@@ -93,6 +93,12 @@ class Analyzed:
     moments: frozenset[int] = frozenset()
 
 
+_AGGREGATE_AGAIN = (
+    "A group for each unit is a row of that unit. Aggregate again: "
+    "SELECT AVG(n) FROM (SELECT …, COUNT(*) AS n … GROUP BY …) AS each."
+)
+
+
 def analyze(authorized: Authorized) -> Analyzed:
     """Find boundaries and prove bounds.
 
@@ -109,7 +115,9 @@ def analyze(authorized: Authorized) -> Analyzed:
             raise SandboxError(
                 ErrorCode.RAW_ROWS,
                 "The question asks for rows of protected data; only aggregates leave the sandbox.",
-                "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
+                _AGGREGATE_AGAIN
+                if root.args.get("group")
+                else "Aggregate: SELECT COUNT(*), AVG(x) … GROUP BY ….",
                 place=place_of(_first_output(root), authorized.resolved.parsed.sql),
             )
     errors = output_errors(result.tree, walk.boundaries, walk.folds)

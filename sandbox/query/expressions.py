@@ -50,6 +50,10 @@ _PART_OF_CLASS: dict[type, str] = {
     exp.DayOfWeek: "DOW", exp.DayOfYear: "DOY", exp.Hour: "HOUR",
     exp.Minute: "MINUTE", exp.Second: "SECOND", exp.DayOfWeekIso: "ISODOW",
 }  # fmt: skip
+_SUPPORTED = "Supported: comparisons, arithmetic, CASE, COALESCE, text and date parts, CAST."
+_ASK_FIRST = (
+    "Ask it first, as a question of its own, and write its answer here as a number; or join on the unit."
+)
 _TEXT_TO_TEXT = (exp.Lower, exp.Upper, exp.Trim)
 _TEXT_TESTS = (exp.StartsWith, exp.EndsWith, exp.Contains)
 
@@ -369,7 +373,7 @@ class Lowering:
         return SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
             f"{spoken_name(node)} is not supported on protected rows.",
-            "Supported: comparisons, arithmetic, CASE, COALESCE, text and date parts, CAST.",
+            _ASK_FIRST if isinstance(node, exp.Subquery) else _SUPPORTED,
             place=place_of(node, self.sql),
         )
 

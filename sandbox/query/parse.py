@@ -131,7 +131,7 @@ def _checked(tree: exp.Expr, sql: str) -> exp.Select:
             raise SandboxError(
                 ErrorCode.SQL_UNSUPPORTED,
                 f"{part.rstrip('_').upper()} in {spoken_name(node)} is not supported.",
-                instead_of(node),
+                instead_of(node, part=part),
                 place=place_of(inner, sql),
             )
     return in_from(tree)

@@ -3,7 +3,8 @@
 The use of a column is set by the construct around it, going outward, also through subqueries:
 a condition is `filter`, a group key `group_by`, COUNT `count_distinct_only`, SUM and AVG `sum_mean`,
 an equality of two units and grouping by the unit `join_only`, and a value that reaches the answer as
-it is `open`.
+it is `open`. After a LEFT JOIN on the unit, `IS NULL` of the column that joined is `join_only` too: it says
+what NOT EXISTS says.
 
 Only a column as it stands joins, is a unit or is merely counted. What is computed from it can single out
 one value (COUNT(NULLIF(id, 7)), GROUP BY id // 10): that is a condition or a group key.
@@ -20,7 +21,7 @@ from sandbox.errors import Place
 from sandbox.policy.types import TablePolicy, Use
 from sandbox.query.grouping_sets import keys_of
 from sandbox.query.parse import place_of
-from sandbox.query.vocabulary import AGGREGATES, has_aggregate
+from sandbox.query.vocabulary import AGGREGATES, conjuncts, has_aggregate
 
 TableKey = tuple[str, str]
 Origin = tuple[TableKey, str]
@@ -43,11 +44,13 @@ class Flow:
     """What one column of a relation is made of.
 
     `bare`: it is a stored column itself, nothing computed. `outer`: an outer join may make it NULL.
+    `met`: that join was on the unit by this very column, so that NULL says that nothing was met, no more.
     """
 
     origins: frozenset[Origin]
     bare: bool
     outer: bool = False
+    met: bool = False
 
 
 Columns = Mapping[str, Flow]
@@ -111,9 +114,12 @@ class _Walk:
             side = (join.args.get("side") or "").upper()
             if side:
                 # Past its own condition the other side of an outer join may be NULL: it is no unit there.
+                met = self._met(join, scope) if side == "LEFT" else frozenset()
                 for alias in [join.this.alias_or_name] if side == "LEFT" else list(scope.columns):
                     flows = scope.columns[alias]
-                    scope.columns[alias] = {n: replace(f, outer=True) for n, f in flows.items()}
+                    scope.columns[alias] = {
+                        n: replace(f, outer=True, met=n in met and not f.outer) for n, f in flows.items()
+                    }
         if select.args.get("where"):
             self._condition(select.args["where"].this, scope)
         group = select.args.get("group")
@@ -140,6 +146,16 @@ class _Walk:
             if not below:
                 self.use(origins, Use.GROUP_BY, projection)
         return outputs
+
+    def _met(self, join: exp.Join, scope: _Names) -> frozenset[str]:
+        """Columns of a LEFT join's source by which it joins the unit: NULL behind it where no row met."""
+        found: set[str] = set()
+        for part in conjuncts(join.args["on"]) if join.args.get("on") else ():
+            if isinstance(part, exp.EQ) and self._joins_units(part, scope):
+                sides = (part.left.unnest(), part.right.unnest())
+                theirs = {s.name.lower() for s in sides if s.table == join.this.alias_or_name}
+                found |= theirs if len({s.table for s in sides}) > 1 else set()
+        return frozenset(found)
 
     def _key(self, key: exp.Expr, scope: _Names) -> None:
         """A group key; grouping by the unit itself is what joining on it is: rows of one unit meet."""
@@ -187,6 +203,14 @@ class _Walk:
         if isinstance(node, exp.EQ) and self._joins_units(node, scope):
             for side in (node.left, node.right):
                 self.use(self._value(side, scope), Use.JOIN_ONLY, side)
+            return frozenset()
+        if (
+            isinstance(node, exp.Is)
+            and isinstance(node.expression, exp.Null)
+            and self._flow(node.this, scope).met
+        ):
+            # What NOT EXISTS says, in other words.
+            self.use(self._value(node.this, scope), Use.JOIN_ONLY, node)
             return frozenset()
         if isinstance(node, exp.Case | exp.If | exp.Nullif):
             return self._choice(node, scope)

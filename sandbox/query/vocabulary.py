@@ -157,6 +157,8 @@ PARTS: dict[type, frozenset[str]] = {
 _INSTEAD: dict[str, str] = {
     "QUANTILE": "Supported: MIN(x), MAX(x), MEDIAN(x), QUANTILE_CONT(x, 0.9) and QUANTILE_DISC.",
     "SUBQUERY": "Write it as a join on the unit, or as a CTE.",
+    "VALUES": "Count by value instead: SELECT x, COUNT(*) … GROUP BY x.",
+    "SHAPE": "How x is spread: STDDEV(x), QUANTILE_CONT(x, [0.1, 0.5, 0.9]), HISTOGRAM(x, [10, 20, 30]).",
 }
 
 _HINTS: dict[type, str] = {
@@ -165,7 +167,17 @@ _HINTS: dict[type, str] = {
     exp.Min: _INSTEAD["QUANTILE"],
     exp.Max: _INSTEAD["QUANTILE"],
     exp.Any: _INSTEAD["SUBQUERY"],
+    exp.IgnoreNulls: _INSTEAD["VALUES"],
     exp.WidthBucket: "Write WIDTH_BUCKET(x, 20, 100, 8): constants, the lower first, and 1 to 200 buckets.",
+}
+
+_PARTS_INSTEAD: dict[tuple[type, str], str] = {
+    (
+        exp.Table,
+        "sample",
+    ): "Leave it out: every row counts, and what an answer costs does not depend on how many.",
+    (exp.Group, "rollup"): "Write GROUP BY ROLLUP (a, b).",
+    (exp.Group, "cube"): "Write GROUP BY CUBE (a, b).",
 }
 
 
@@ -221,8 +233,11 @@ _NEAREST: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("LIST", "ARRAY_AGG", "STRING_AGG", "GROUP_CONCAT", "FIRST", "LAST", "ANY_VALUE", "ARG_M"),
-        "Count by value instead: SELECT x, COUNT(*) … GROUP BY x.",
+        _INSTEAD["VALUES"],
     ),
+    (("GEOMEAN", "GEOMETRIC", "PRODUCT"), "Write EXP(AVG(LN(x))), or EXP(SUM(LN(x))), for x above 0."),
+    (("SKEW", "KURT", "ENTROPY", "MAD"), _INSTEAD["SHAPE"]),
+    (("BOOL_", "LOGICAL_", "EVERY"), "Count them: COUNT_IF(x) > 0, or COUNT_IF(x) = COUNT(*)."),
 )
 
 
@@ -237,8 +252,13 @@ def spoken_name(node: exp.Expr) -> str:
     return type(node).__name__.upper()
 
 
-def instead_of(node: exp.Expr, name: str = "") -> str:
-    """What is supported instead of `node`, as one sentence; `name` is how a function was called."""
+def instead_of(node: exp.Expr, name: str = "", part: str = "") -> str:
+    """What is supported instead of `node`, or of a part of it, in a sentence.
+
+    `name` is how a function was called.
+    """
+    if (type(node), part) in _PARTS_INSTEAD:
+        return _PARTS_INSTEAD[type(node), part]
     for kind, hint in _HINTS.items():
         if isinstance(node, kind):
             return hint

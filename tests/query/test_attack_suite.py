@@ -112,6 +112,14 @@ def test_a_hint_names_the_nearest_supported_form() -> None:
         "SELECT COUNT(*) FROM read_csv('x')": "sandbox datasets",
         "SELECT AVERAGE(age) FROM people": "Supported functions",
         "SELECT ROUNDS(age) FROM people": "Did you mean ROUND?",
+        "SELECT ANY_VALUE(age) FROM people": "GROUP BY x",
+        "SELECT KURTOSIS(age) FROM people": "QUANTILE_CONT(x, [0.1, 0.5, 0.9])",
+        "SELECT GEOMEAN(age) FROM people": "EXP(AVG(LN(x)))",
+        "SELECT BOOL_OR(member) FROM people": "COUNT_IF(x) > 0",
+        "SELECT COUNT(*) FROM people TABLESAMPLE 10%": "every row counts",
+        "SELECT grp, COUNT(*) FROM people GROUP BY grp WITH ROLLUP": "GROUP BY ROLLUP (a, b)",
+        "SELECT pid, COUNT(*) FROM visits GROUP BY pid": "Aggregate again",
+        "SELECT COUNT(*) FROM people WHERE age > (SELECT AVG(age) FROM people)": "Ask it first",
     }
     for sql, words in hints.items():
         refused = refusal(sql)
