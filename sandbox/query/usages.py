@@ -152,7 +152,7 @@ class _Walk:
         found: set[str] = set()
         for part in conjuncts(join.args["on"]) if join.args.get("on") else ():
             if isinstance(part, exp.EQ) and self._joins_units(part, scope):
-                sides = (part.left.unnest(), part.right.unnest())
+                sides = [s for s in (part.left.unnest(), part.right.unnest()) if isinstance(s, exp.Column)]
                 theirs = {s.name.lower() for s in sides if s.table == join.this.alias_or_name}
                 found |= theirs if len({s.table for s in sides}) > 1 else set()
         return frozenset(found)
