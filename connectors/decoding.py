@@ -19,7 +19,7 @@ import numpy as np
 
 from connectors.file_options import FileOptions
 from connectors.opening import unreadable
-from connectors.plausible import Plausibility, judged
+from connectors.plausible import Plausibility, advice, judged
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -155,10 +155,13 @@ class Utf8Stream(io.RawIOBase):
                 self.marked = True
                 return
             line = self._line + (chunk.count(b"\n", 0, error.start) or chunk.count(b"\r", 0, error.start))
+            better = advice(chunk)
+            reads = f"As {better} it reads well: ask the publisher. " if better else ""
             raise unreadable(
                 f"{self._name}, line {line}: byte {self._offset - counted + error.start} is not UTF-8, "
                 "and no encoding is declared.",
-                "Declare the encoding (gb18030, big5, cp932, …); declared utf-8 quarantines such records.",
+                f"{reads}Declare the encoding (gb18030, big5, cp932, …); "
+                "declared utf-8 quarantines such records.",
             ) from None
 
     def _advance(self, chunk: bytes) -> None:

@@ -56,7 +56,7 @@ def column_names(
     if twice:
         raise unreadable(
             f"{file} names a column twice: {', '.join(twice)}.",
-            "Rename one of them, or use the option names.",
+            "Rename one of them, or use the option names; if there is no header, say header: false.",
         )
     return names
 

@@ -111,6 +111,13 @@ class Plausibility:
                 room -= len(line) + 1
 
 
+def advice(chunk: bytes) -> str | None:
+    """The encoding as which undeclared text that is no UTF-8 reads well, if there is one."""
+    looked = Plausibility("", "utf-8")
+    looked._take_lines(chunk)
+    return likelier(looked._seen, "utf-8")
+
+
 def likelier(raw: bytes | bytearray, encoding: str) -> str | None:
     """An encoding in which `raw` is much more probable than in the given one, or None."""
     own = _probability(raw.decode(encoding, "replace"), encoding)

@@ -259,13 +259,15 @@ def _show_plan(plan: LoadPlan) -> None:
         )
         _show_rows(plan)
         _show_sensitive(plan)
+        _show_misfits(plan)
+        for column, ways in plan.spellings:
+            terminal.say(f"{column} would be typed if its source file said written: {', or '.join(ways)}.")
         return
     terminal.show(terminal.table([("column", "left"), ("type", "left")], plan.columns))
     _show_left_out(plan.left_out)
     _show_rows(plan)
     _show_sensitive(plan)
-    for reason, count in plan.misfits[:MOST_REASONS]:
-        terminal.say(f"Of the first {plan.checked:,} records {count:,} would be set aside: {reason}")
+    _show_misfits(plan)
     terminal.say(f"A plan only: nothing of {plan.source} was loaded into {plan.dataset}.{plan.table}.")
 
 
@@ -282,6 +284,11 @@ def _show_sensitive(plan: LoadPlan) -> None:
         terminal.say(
             "A steward decides in the policy how such columns may be used; what it does not list stays out."
         )
+
+
+def _show_misfits(plan: LoadPlan) -> None:
+    for reason, count in plan.misfits[:MOST_REASONS]:
+        terminal.say(f"Of the first {plan.checked:,} records {count:,} would be set aside: {reason}")
 
 
 def _show_load(report: LoadReport) -> None:

@@ -6,6 +6,9 @@ Rules
   the steward, and is kept nowhere.
 - The first kind that fits wins, in the order of how strong its evidence is; identifiers and
   quasi-identifiers, which fit by name or by uniqueness, come last.
+- Days that lie decades apart may be days of birth, of foundings, of contracts: values alone cannot tell.
+  They are a kind of their own that asks the steward, and claims nothing.
+- Everything is decided by shares of the values, so that one row more or less changes nothing but at the edge.
 - Grades follow GB/T 43697: sensitive personal information is general data of level 4 at least, other
   personal information of level 2. Whether data are *important* or *core* depends on catalogues of the
   sector and on volume, which no column can tell.
@@ -16,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +33,7 @@ from sandbox.ingest.sensitive import (
     is_coordinate_pair,
     is_latin_name,
     is_local_number,
+    year_of_day,
 )
 from sandbox.ingest.source import Source
 
@@ -41,6 +46,8 @@ _RARE = 0.2
 _SPREAD = 0.02
 _MEASURED = re.compile(r"-?[0-9]*\.[0-9]*[1-9][0-9]*([eE].*)?")
 _FEWEST = 20
+_DAYS = 0.9
+_DECADES = 20
 
 _LEVEL: Mapping[Sensitive, int] = {
     Sensitive.RESIDENT_ID: 4,
@@ -109,7 +116,7 @@ def classify_column(name: str, values: Any) -> Classified:
     rows = len(texts) - texts.null_count
     unique = once / rows if rows else 0.0
     picked = distinct[:MOST_VALUES]
-    for kind, fitting in _fitting(picked, named):
+    for kind, fitting in (*_fitting(picked, named), *_decades(picked)):
         return Classified(name, kind, Evidence(kind in named, fitting, unique))
     # Quantities with decimals are nearly all different, and single nobody out.
     measured = typed or sum(map(bool, map(_MEASURED.fullmatch, picked))) * 2 > len(picked)
@@ -134,6 +141,18 @@ def _fitting(values: list[str], named: tuple[Sensitive, ...]) -> Iterator[tuple[
     share = sum(map(is_coordinate_pair, values)) / len(values)
     if share >= 0.8:
         yield Sensitive.GPS, share
+
+
+def _decades(values: list[str]) -> Iterator[tuple[Sensitive, float]]:
+    """Days of which a tenth lies at least `_DECADES` years before another tenth, and none to come."""
+    years = sorted(filter(None, map(year_of_day, values)))
+    share = len(years) / len(values) if values else 0.0
+    if len(values) < _FEWEST or share < _DAYS:
+        return
+    tenth = len(years) // 10
+    first, last = years[tenth], years[-1 - tenth]
+    if last - first >= _DECADES and last <= datetime.now(UTC).year:
+        yield Sensitive.DAYS_OF_DECADES, share
 
 
 def _by_uniqueness(

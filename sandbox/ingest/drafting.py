@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from sandbox.ingest.classify import Classified, classify
@@ -25,12 +26,13 @@ _SAYS: Mapping[Sensitive, str] = {
     Sensitive.ADDRESS: "Looks like addresses",
     Sensitive.GPS: "Looks like places on the map",
     Sensitive.BIRTH_DATE: "Looks like days of birth",
+    Sensitive.DAYS_OF_DECADES: "Days over decades, which could be days of birth",
     Sensitive.IDENTIFIER: "Looks like an identifier",
     Sensitive.QUASI_IDENTIFIER: "May single somebody out together with other columns",
 }
 _UNITS = (Sensitive.RESIDENT_ID, Sensitive.USCC, Sensitive.PASSPORT, Sensitive.IDENTIFIER)
 _NO_UNIT = (Kind.DOUBLE, Kind.BOOLEAN)
-_FEWEST_LISTED = 2
+_NEARLY_ALL = 0.95
 
 
 def draft_table(
@@ -58,8 +60,9 @@ def draft_table(
         folded.add(one.column.casefold())
         listed = None
         if one.kind is None and types[one.column].type is Kind.TEXT:
-            values = {str(v).strip() for v in rows.column(one.column).drop_null().unique().to_pylist()}
-            listed = _listed(values - {""}, codelists)
+            cells = Counter(str(v).strip() for v in rows.column(one.column).drop_null().to_pylist())
+            del cells[""]
+            listed = _listed(cells, codelists)
         columns[one.column] = _said(one, types[one.column], listed)
     chosen = unit_column or _likeliest(found, columns)
     because = "As said." if unit_column else "A guess, as nobody said: confirm whose rows these are."
@@ -86,10 +89,13 @@ def _said(found: Classified, kind: ColumnPolicy, codelist: str | None) -> Column
     return kind.model_copy(update={"use": Use.HIDDEN, "because": because})
 
 
-def _listed(values: set[str], codelists: Mapping[str, frozenset[str]]) -> str | None:
-    if len(values) < _FEWEST_LISTED:
+def _listed(cells: Counter[str], codelists: Mapping[str, frozenset[str]]) -> str | None:
+    """The shortest list that nearly all cells are in, however few rows say otherwise."""
+    total = cells.total()
+    if not total or cells.most_common(1)[0][1] > _NEARLY_ALL * total:
         return None
-    fitting = [name for name, keys in codelists.items() if values <= keys]
+    shares = {name: sum(cells[key] for key in keys) / total for name, keys in codelists.items()}
+    fitting = [name for name, share in shares.items() if share >= _NEARLY_ALL]
     return min(fitting, key=lambda name: (len(codelists[name]), name), default=None)
 
 

@@ -239,7 +239,10 @@ def _stored_schema(checked: pa.Schema, units: UnitColumn | None) -> pa.Schema:
 
 
 def _grades(rules: TablePolicy) -> Mapping[str, Grade]:
-    return {name: column.grade for name, column in rules.columns.items()}
+    """Of the columns; unit and rank, which bound every answer, are open as soon as one column is."""
+    grades = {name: column.grade for name, column in rules.columns.items()}
+    own: Grade = "open" if "open" in grades.values() else "restricted"
+    return {**grades, UNIT_COLUMN: own, RANK_COLUMN: own}
 
 
 def _event(actor: Actor, version: TableVersion) -> Event:

@@ -16,7 +16,7 @@ from sandbox.ingest.foreign_key import ForeignKey
 from sandbox.ingest.schema import arrow_type
 from sandbox.ingest.units import NO_UNIT, Int64s, RowUnits, UnitHash
 from sandbox.policy.types import Policy, TablePolicy, Through, UnitBlock
-from sandbox.vault.keyring import Keyring
+from sandbox.vault.keyring import UNIT_SECRET, Keyring
 
 
 class _Units(Protocol):
@@ -25,7 +25,7 @@ class _Units(Protocol):
 
 def unit_secret(unit: str) -> str:
     """Name of the keyring's secret that keys `__unit` in a unit space."""
-    return f"unit/{unit}"
+    return f"{UNIT_SECRET}{unit}"
 
 
 class UnitColumn:

@@ -33,6 +33,7 @@ class Sensitive(StrEnum):
     ADDRESS = "address"
     GPS = "gps"
     BIRTH_DATE = "birth_date"
+    DAYS_OF_DECADES = "days_of_decades"
     IDENTIFIER = "identifier"
     QUASI_IDENTIFIER = "quasi_identifier"
 
@@ -77,8 +78,14 @@ _ADDRESS_EN = re.compile(
     r"square|floor|suite|p\.?o\.? box|estate|place|centre|center|building)\b.*"
 )
 _LAT_LON = re.compile(r"\(?-?[0-9]{1,3}\.[0-9]{3,}[,; ]+-?[0-9]{1,3}\.[0-9]{3,}\)?|POINT ?\(.*\)")
+# Tables of the Pacific count degrees east beyond 180.
+_EASTERNMOST = 360
 _COORDINATE = re.compile(r"-?[0-9]{1,3}(\.[0-9]+)?")
 _DAY = re.compile(r"[0-9]{2,4}([-/.年])?[0-9]{1,2}([-/.月])?[0-9]{1,2}日?( .*|T.*)?|(19|20)[0-9]{2}")
+_FULL_DAY = re.compile(
+    r"(?P<year>(19|20)[0-9]{2})([-/.年]?)(0?[1-9]|1[0-2])([-/.月]?)(0?[1-9]|[12][0-9]|3[01])日?"
+    r"([ T]00:00.*)?"
+)
 _HAN_NAME = re.compile(
     r"[\u4e00-\u9fff]{1,3}[\u4e00-\u9fff*某]|[\u4e00-\u9fff]{2,4}|[\u4e00-\u9fff]+·[\u4e00-\u9fff·]+"
 )
@@ -135,7 +142,7 @@ def _address(text: str) -> bool:
 
 def _place(text: str) -> bool:
     if _COORDINATE.fullmatch(text):
-        return abs(float(text)) <= 180
+        return abs(float(text)) <= _EASTERNMOST
     return bool(_LAT_LON.fullmatch(text))
 
 
@@ -164,6 +171,12 @@ LOOKS: Mapping[Sensitive, Look] = {
 def is_local_number(text: str) -> bool:
     """A telephone number that only its column's name makes one."""
     return bool(_LOCAL.fullmatch(text) or _LANDLINE.fullmatch(text) or _MOBILE.fullmatch(text))
+
+
+def year_of_day(text: str) -> int | None:
+    """The year of a text that is a whole day since 1900, with its year first; else None."""
+    found = _FULL_DAY.fullmatch(text)
+    return int(found["year"]) if found else None
 
 
 def is_coordinate_pair(text: str) -> bool:

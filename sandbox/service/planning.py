@@ -7,18 +7,20 @@ source itself. The rows and everything counted here are for the operator's eyes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from sandbox.identity import Actor, Role
 from sandbox.ingest.classify import Classified, classify
+from sandbox.ingest.header_check import check_header
 from sandbox.ingest.infer import columns_block, infer
 from sandbox.ingest.load import check_columns
 from sandbox.ingest.schema import type_name
 from sandbox.ingest.source import RawBatch, Source
 from sandbox.ingest.validate import Validator
+from sandbox.ingest.written_advice import spellings
 from sandbox.policy.types import ColumnPolicy
 from sandbox.service.home import Home, need
 from sandbox.service.loading import opened
@@ -44,6 +46,7 @@ def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
     version = home.registry.snapshot().policies.get(request.dataset)
     rules = None if version is None else version.content.tables.get(request.table)
     if rules is None:
+        check_header(source)
         suggested = infer(source)
         head = _head(source, tuple(suggested))
         return LoadPlan(
@@ -54,6 +57,9 @@ def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
             left_out=(),
             suggestion=columns_block(suggested),
             rows=_shown(head),
+            checked=_records(head),
+            misfits=_misfits(head, suggested),
+            spellings=_spellings(head),
             looks_like=_sensitive(source),
         )
     left_out = check_columns(rules, source.columns())
@@ -65,7 +71,7 @@ def plan(home: Home, actor: Actor, request: LoadRequest) -> LoadPlan:
         left_out=left_out,
         columns=tuple((name, type_name(column)) for name, column in rules.columns.items()),
         rows=_shown(head),
-        checked=sum(len(batch.records) + len(batch.bad) for batch in head),
+        checked=_records(head),
         misfits=_misfits(head, rules.columns),
         looks_like=_sensitive(source),
     )
@@ -76,9 +82,13 @@ def _head(source: Source, columns: tuple[str, ...]) -> tuple[RawBatch, ...]:
     found: list[RawBatch] = []
     for batch in source.batches(columns):
         found.append(batch)
-        if sum(len(one.records) + len(one.bad) for one in found) >= CHECKED_ROWS:
+        if _records(found) >= CHECKED_ROWS:
             break
     return tuple(found)
+
+
+def _records(head: Sequence[RawBatch]) -> int:
+    return sum(len(batch.records) + len(batch.bad) for batch in head)
 
 
 def _sensitive(source: Source) -> tuple[Classified, ...]:
@@ -103,6 +113,13 @@ def _texts(column: pa.Array[Any]) -> list[object]:
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
     return text if len(text) <= LONGEST_CELL else text[: LONGEST_CELL - 1] + "…"
+
+
+def _spellings(head: tuple[RawBatch, ...]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not head:
+        return ()
+    rows = pa.Table.from_batches([batch.rows for batch in head])
+    return spellings({name: rows.column(name).combine_chunks() for name in rows.column_names})
 
 
 def _misfits(head: tuple[RawBatch, ...], columns: Mapping[str, ColumnPolicy]) -> tuple[tuple[str, int], ...]:

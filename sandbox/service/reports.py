@@ -72,6 +72,8 @@ class LoadPlan:
         checked: records of the head that were checked against the policy.
         misfits: why some of them would be set aside, and how many, most frequent first.
         looks_like: columns that seem to hold something sensitive, by the head; also for the operator only.
+        spellings: where no policy names the table, columns of text that would be typed if the source file
+            said how they are written, each with every such spelling.
 
     """
 
@@ -85,6 +87,7 @@ class LoadPlan:
     checked: int = 0
     misfits: tuple[tuple[str, int], ...] = ()
     looks_like: tuple[Classified, ...] = ()
+    spellings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sandbox.identity import Actor
 from sandbox.ingest.classify import Classified
 from sandbox.ingest.connect import open_source
 from sandbox.ingest.drafting import draft_table
+from sandbox.ingest.header_check import check_header
 from sandbox.policy.diagnostic import Diagnostic
 from sandbox.policy.draft import DraftPolicy, DraftTable, Estimated, policy_text
 from sandbox.policy.lint import errors_of, lint_path
@@ -71,6 +72,7 @@ def draft_tables(request: DraftRequest) -> Mapping[str, tuple[DraftTable, tuple[
     lists = {path.stem: _keys(path) for path in sorted(request.codelists.glob("*.txt"))}
     for name, location in request.tables.items():
         source = open_source(location, request.options)
+        check_header(source)
         chosen = request.unit_columns.get(name)
         if chosen is not None and chosen not in source.columns():
             raise SandboxError(

@@ -29,6 +29,7 @@ from sandbox.vault.wrap import new_key
 Grade = Literal["footer", "open", "restricted"]
 GRADES: tuple[Grade, ...] = ("footer", "open", "restricted")
 KEYRING_FILE = "keyring.json"
+UNIT_SECRET = "unit/"
 DATASET = re.compile(r"^[a-z][a-z0-9_]{0,62}\Z")
 
 
@@ -142,7 +143,8 @@ class Keyring:
     def only(self, grades: Collection[Grade]) -> Self:
         """The same with the key classes `grades` and no other, for reading: it changes nothing on disk.
 
-        The secrets stay: they open no data.
+        The secrets stay, as they open no data, but for those that key units: whoever has one can look for
+        the rows of a unit that he knows.
         """
         narrow = type(self)(self._path, self._keys, self._seen)
         narrow._grades = frozenset(grades)
@@ -232,7 +234,8 @@ class Keyring:
         if self._grades is None:
             return keys
         mine = {name: key for name, key in keys.keys.items() if name.split("/")[1] in self._grades}
-        return replace(keys, keys=mine)
+        secrets = {name: one for name, one in keys.secrets.items() if not name.startswith(UNIT_SECRET)}
+        return replace(keys, keys=mine, secrets=secrets)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -69,23 +69,25 @@ VALUES: Mapping[str, Callable[[random.Random], str]] = {
     "person_name": name,
     "address": address,
     "birth_date": born,
+    "gps": lambda r: f"{r.uniform(73, 190):.5f}",
 }
 """Makers of one value, by the kind that it is of."""
 
 HEADERS: Mapping[str, tuple[str, ...]] = {
-    "resident_id": ("身份证号", "sfzh", "c1"),
-    "uscc": ("统一社会信用代码", "credit_code", "c2"),
-    "mobile": ("手机号", "mobile", "c3"),
-    "landline": ("固定电话", "phone", "c4"),
-    "bank_card": ("银行卡号", "card_number", "c5"),
-    "plate": ("车牌号", "plate", "c6"),
-    "passport": ("护照号码", "passport_no", "c7"),
-    "email": ("电子邮箱", "email", "c8"),
-    "person_name": ("姓名", "name", "c9"),
-    "address": ("家庭住址", "address", "c10"),
-    "birth_date": ("出生日期", "birth_date"),
+    "resident_id": ("身份证号", "sfzh", "GMSFHM", "身分證字號", "c1"),
+    "uscc": ("统一社会信用代码", "credit_code", "TYSHXYDM", "c2"),
+    "mobile": ("手机号", "mobile", "LXDH", "携帯電話", "c3"),
+    "landline": ("固定电话", "phone", "gddh", "ＴＥＬ", "c4"),
+    "bank_card": ("银行卡号", "card_number", "yhkh", "c5"),
+    "plate": ("车牌号", "plate", "HPHM", "c6"),
+    "passport": ("护照号码", "passport_no", "hzhm", "c7"),
+    "email": ("电子邮箱", "email", "メールアドレス", "c8"),
+    "person_name": ("姓名", "name", "XM", "氏名", "c9"),
+    "address": ("家庭住址", "address", "jtzz", "住所", "c10"),
+    "birth_date": ("出生日期", "birth_date", "csrq", "生年月日"),
+    "gps": ("经度", "longitude", "long", "経度"),
 }
-"""Names that columns of a kind have; the last ones mostly say nothing."""
+"""Names that columns have, in Chinese, English, Pinyin and Japanese; `c1` and the like say nothing."""
 
 
 def values(kind: str, count: int, seed: int, blank: float = 0.05) -> list[str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 
 import pyarrow as pa
@@ -22,7 +23,13 @@ def test_generated_records(kind: str, name: str) -> None:
         found = classify_column(name, pa.array(values(kind, 400, seed)))
         assert found.kind == kind
         assert found.evidence.fitting > 0.8
-        assert found.level == {"resident_id": 4, "passport": 4, "bank_card": 4, "uscc": 1}.get(kind, 2)
+        assert found.level == {
+            "resident_id": 4,
+            "passport": 4,
+            "bank_card": 4,
+            "gps": 4,
+            "uscc": 1,
+        }.get(kind, 2)
 
 
 @pytest.mark.parametrize("kind", ["resident_id", "uscc", "bank_card"])
@@ -73,6 +80,24 @@ def test_a_real_table(item: str) -> None:
     assert personal == {}
     for name, kind in LABELS[item].items():
         assert found[name] == kind, name
+
+
+def test_days_over_decades_are_asked_about_and_nothing_is_claimed() -> None:
+    """Births, foundings, contracts: without a word in the name values cannot tell."""
+    births = values("birth_date", 400, 7)
+    assert classify_column("d", pa.array(births)).kind is Sensitive.DAYS_OF_DECADES
+    assert classify_column("d", pa.array([b and b.replace("-", "") for b in births])).kind is (
+        Sensitive.DAYS_OF_DECADES
+    )
+    typed = pa.array([b and dt.date.fromisoformat(b) for b in births if b is None or "?" not in b])
+    assert classify_column("d", typed).kind is Sensitive.DAYS_OF_DECADES
+    assert classify_column("csrq", pa.array(births)).kind is Sensitive.BIRTH_DATE
+    assert Sensitive.DAYS_OF_DECADES not in LOOKS
+    recent = [f"20{10 + n % 15}-0{n % 9 + 1}-11" for n in range(400)]
+    future = [f"20{n % 99:02d}-01-11" for n in range(400)]
+    numbers = [str(19000000 + n * 7919) for n in range(400)]
+    for cells in (recent, future, numbers, births[:10]):
+        assert classify_column("d", pa.array(cells)).kind is not Sensitive.DAYS_OF_DECADES
 
 
 def test_words_of_a_header() -> None:

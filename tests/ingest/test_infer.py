@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from sandbox.ingest.connect import open_source
 from sandbox.ingest.infer import columns_block, infer
@@ -28,7 +29,7 @@ def test_types_from_text(put):
         ("no: {yes}", Kind.TEXT, 0),
         ("day", Kind.DATE, 0),
         ("at", Kind.TIMESTAMP, 0),
-        ("price", Kind.DECIMAL, 3),
+        ("price", Kind.DECIMAL, 4),
         ("ratio", Kind.DOUBLE, 0),
         ("flag", Kind.BOOLEAN, 0),
         ("nothing", Kind.TEXT, 0),
@@ -36,6 +37,32 @@ def test_types_from_text(put):
         ("mixed", Kind.TEXT, 0),
     ]
     assert all(column.use is Use.HIDDEN and column.between is None for column in suggested.values())
+
+
+@pytest.mark.parametrize(
+    ("usual", "odd", "kind", "decimals"),
+    [
+        ("17", "NA", Kind.INTEGER, 0),
+        ("17", "17.123456789", Kind.INTEGER, 0),
+        ("1.5", "1.123456789", Kind.DECIMAL, 2),
+        ("1.5", "1e-7", Kind.DECIMAL, 2),
+        ("1e-7", "1.5", Kind.DOUBLE, 0),
+        ("2020-01-05", "Pre-PQ Process", Kind.DATE, 0),
+        ("2020-01-05", "2020-01-05 12:30:00", Kind.DATE, 0),
+        ("true", "?", Kind.BOOLEAN, 0),
+        ("王府井", "17", Kind.TEXT, 0),
+    ],
+)
+def test_no_single_row_decides(put, usual, odd, kind, decimals):
+    for cells in ([usual] * 200, [*[usual] * 200, odd]):
+        path = put("a.csv", "\n".join(["x", *cells]).encode())
+        found = infer(open_source(path))["x"]
+        assert (found.type, found.decimals) == (kind, decimals)
+    # More than a few rows do, and a leading zero always: it would be lost.
+    many = put("a.csv", "\n".join(["x", *[usual] * 100, *["17 a"] * 100]).encode())
+    assert infer(open_source(many))["x"].type is Kind.TEXT
+    zero = put("a.csv", "\n".join(["x", *[usual] * 200, "017"]).encode())
+    assert infer(open_source(zero))["x"].type is Kind.TEXT
 
 
 def test_the_block_is_a_policy(put):

@@ -97,6 +97,20 @@ def test_nothing_measured_is_in_it(tmp_path: Path) -> None:
     assert texts[0] == texts[1], "other rows of the same kinds, the same draft"
 
 
+ODD = '某某某,???,12,Atlantis,NA,999.123456789,-1e-30,perhaps,"a ""long"" cell",0001-01-01,?'
+
+
+def test_a_neighbouring_table_drafts_the_same_bytes(tmp_path: Path) -> None:
+    """One person more, who is odd in every column, or one less: nothing in the draft tells of anybody."""
+    file = write(tmp_path)
+    header, *rows = file.read_text("utf-8").splitlines()
+    whole = drafted(tmp_path, file).text
+    neighbours = [[*rows, ODD], [ODD, *rows], *([*rows[:at], *rows[at + 1 :]] for at in range(0, 300, 12))]
+    for neighbour in neighbours:
+        file.write_text("\n".join([header, *neighbour]) + "\n", "utf-8")
+        assert drafted(tmp_path, file).text == whole
+
+
 def test_evidence_stays_beside_the_draft(tmp_path: Path) -> None:
     report = drafted(tmp_path, write(tmp_path))
     shares = {one.column: one.evidence for one in report.evidence["people"]}

@@ -1,4 +1,8 @@
-"""An engine that holds the key class of open columns only: it answers these, and refuses the rest, free."""
+"""An engine that holds the key class of open columns only: it answers these, and refuses the rest, free.
+
+A protected table with a column graded open is answered there with its noise and its charge; the column of its
+unit may be one that the engine cannot open.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.ingest.rows import unit_secret
 from sandbox.service import home as homes
 from sandbox.service import loading, opc, operator, steward
 from sandbox.service.home import Home
@@ -18,13 +23,13 @@ from tests.service.instance import OPERATOR, acting, settings, write_files
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Home]:
-    """A home of which one column is graded open, opened with that class of keys alone."""
+    """A home with two columns graded open, opened with that class of keys alone."""
     files, home = write_files(tmp_path / "files"), tmp_path / "home"
     text = files.policy.read_text("utf-8")
-    files.policy.write_text(
-        text.replace("area: {type: integer, use: open}", "area: {type: integer, use: open, grade: open}"),
-        "utf-8",
-    )
+    for column in ("area: {type: integer,", "district: {type: text,"):
+        assert column in text
+        text = text.replace(column, f"{column} grade: open,")
+    files.policy.write_text(text, "utf-8")
     homes.init(settings(home))
     whole = homes.open_home(settings(home))
     steward.publish(whole, OPERATOR, files.people)
@@ -55,9 +60,25 @@ def test_what_it_can_open_it_answers(narrow: Home) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT name, SUM(area) AS a FROM districts GROUP BY name",
         "SELECT COUNT(*) AS n FROM residents",
+        "SELECT district, COUNT(*) AS n FROM residents GROUP BY district",
+    ],
+)
+def test_a_protected_table_is_answered_from_its_open_columns(narrow: Home, sql: str) -> None:
+    answer = ask(narrow, sql)
+    assert isinstance(answer, dict)
+    # 300 people, Laplace of scale 1 at epsilon 1: 30 away with probability below 1e-12.
+    assert abs(sum(answer["n"]) - 300) < 60
+    assert {state.epsilon_spent for state in opc.budget(narrow, acting(narrow, "li"), "town-2026")} == {1}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT name, SUM(area) AS a FROM districts GROUP BY name",
         "SELECT AVG(age) AS a FROM residents",
+        "SELECT district, COUNT(*) AS n FROM residents WHERE age > 40 GROUP BY district",
+        "SELECT COUNT(DISTINCT id) AS n FROM residents",
     ],
 )
 def test_the_rest_is_refused_and_costs_nothing(narrow: Home, sql: str) -> None:
@@ -76,6 +97,10 @@ def test_the_other_keys_are_not_there(narrow: Home, tmp_path: Path) -> None:
     narrow.keyring.refresh()
     with pytest.raises(KeyError):
         narrow.keyring.key_by_id("town/restricted/1")
+    # Nor is the secret with which a known person's unit could be computed.
+    with pytest.raises(SandboxError) as caught:
+        narrow.keyring.secret(unit_secret("person"))
+    assert caught.value.code is ErrorCode.KEY_REFUSED
     file = tmp_path / "files" / "districts.csv"
     before = (narrow.folder / "keyring.json").read_bytes()
     for act in (
