@@ -87,7 +87,7 @@ def test_the_suggested_policy_holds(cohort):
         "  id: {type: integer, use: hidden}\n"
         "  age: {type: integer, use: hidden}\n"
         "  male: {type: integer, use: hidden}\n"
-        "  weight: {type: decimal, digits: 18, decimals: 1, use: hidden}\n"
+        "  weight: {type: decimal, digits: 18, decimals: 2, use: hidden}\n"
         "  height: {type: integer, use: hidden}\n"
         "  bmi: {type: double, use: hidden}\n"
         "  case.id: {type: integer, use: hidden}\n"
