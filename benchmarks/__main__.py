@@ -14,6 +14,7 @@ from benchmarks import (
     hot,
     load,
     memory,
+    openings,
     postgres,
     question,
     rooms,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "groups": groups.run,
     "memory": memory.run,
     "rooms": rooms.run,
+    "openings": openings.run,
 }
 
 

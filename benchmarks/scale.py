@@ -21,6 +21,7 @@ class Scale:
         bombs: kinds of them that go off in a kernel.
         cells: of a kernel, timed beside a bomb and without it.
         logins: at a hub, up to the first cell; none: no hub is started.
+        entries: of the logs of homes that are opened.
 
     """
 
@@ -35,6 +36,7 @@ class Scale:
     bombs: int
     cells: int
     logins: int
+    entries: tuple[int, int]
 
 
 WHOLE = Scale(
@@ -49,6 +51,7 @@ WHOLE = Scale(
     bombs=5,
     cells=15,
     logins=5,
+    entries=(1000, 100_000),
 )
 TINY = Scale(
     tpch=0.001,
@@ -62,4 +65,5 @@ TINY = Scale(
     bombs=1,
     cells=2,
     logins=0,
+    entries=(20, 40),
 )

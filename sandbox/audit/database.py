@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,44 @@ def engine_of(path: Path) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def driver_of(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection, for what must be as fast as the database is."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)  # noqa: S101
+    return driver
+
+
+def scanned(connection: sa.Connection, statement: str, most: int = 500) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of a SELECT, `most` at a time, as the driver gives them.
+
+    Raises:
+        ValueError: a value that was not written here: bytes in the place of text, text that is none.
+
+    """
+    try:
+        cursor = driver_of(connection).execute(statement)
+        while rows := cursor.fetchmany(most):
+            yield rows
+    except sqlite3.OperationalError as error:
+        # A full disk, a damaged file, a lock have names of their own.
+        if getattr(error, "sqlite_errorname", "SQLITE_ERROR") != "SQLITE_ERROR":
+            raise
+        raise ValueError("a value of another type than the one written") from None
+
+
+def same_through_indexes(connection: sa.Connection, names: Sequence[str]) -> bool:
+    """Whether rows of these tables are found through their indexes as they lie in the tables."""
+    driver = driver_of(connection)
+    return all(driver.execute(f'PRAGMA integrity_check("{name}")').fetchall() == [("ok",)] for name in names)
+
+
+def plain_schema(connection: sa.Connection) -> bool:
+    """Whether nothing in the database acts or answers in the place of its tables: no trigger, no view."""
+    other = "SELECT COUNT(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    found = driver_of(connection).execute(other).fetchall()
+    return found == [(0,)]
 
 
 def file_of(path_or_url: Path | str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from sandbox.audit.database import scanned
+from sandbox.audit.event import EventKind
 from sandbox.audit.leaf import MOST_BYTES, Entry, corrupt, decode, stamp, written_bytes
 from sandbox.audit.tables import leaves
 
@@ -77,6 +79,20 @@ def all_leaves(connection: sa.Connection) -> Iterator[bytes]:
         if len(leaf) > MOST_BYTES:
             raise corrupt("an entry is longer than an entry can be")
         yield leaf
+
+
+def all_of(connection: sa.Connection, kinds: Collection[str]) -> Iterator[Entry]:
+    """Every entry of these kinds, in order, whatever the indexes say.
+
+    Raises:
+        SandboxError: LOG_CORRUPT when one is not what this log writes.
+
+    """
+    among = ", ".join(f"'{EventKind(kind).value}'" for kind in sorted(kinds))
+    query = f"SELECT seq, leaf FROM audit_leaf NOT INDEXED WHERE kind IN ({among}) ORDER BY seq"
+    for rows in scanned(connection, query):
+        for seq, leaf in rows:
+            yield decode(seq, written_bytes(leaf))
 
 
 def _names(entry: Entry, dataset: str) -> bool:

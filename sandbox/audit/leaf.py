@@ -98,7 +98,7 @@ def decode(index: int, leaf: bytes) -> Entry:
         actor = content["actor"]
         return Entry(
             index=index,
-            time=datetime.strptime(content["time"], TIME_FORMAT).replace(tzinfo=UTC),
+            time=_time(content["time"]),
             kind=content["kind"],
             person=actor["id"],
             organisation=actor["organisation"],
@@ -126,7 +126,20 @@ def written_bytes(value: object) -> bytes:
 
 def stamp(time: datetime) -> str:
     """An aware time as RFC 3339 in UTC, cut to whole seconds."""
-    return time.astimezone(UTC).strftime(TIME_FORMAT)
+    return time.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _time(text: str) -> datetime:
+    """The inverse of `stamp`.
+
+    Raises:
+        ValueError: it is not what `stamp` makes.
+
+    """
+    time = datetime.fromisoformat(text)
+    if time.isoformat() != f"{text[:-1]}+00:00":
+        raise ValueError
+    return time
 
 
 _EVIDENCE = "Stop the service, keep a copy of the store as evidence, and restore the newest backup."

@@ -14,25 +14,20 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sandbox.audit.database import BUSY_SECONDS, WRITES, busy, engine_of, file_of, translated
-from sandbox.audit.entries import Wanted, page
+from sandbox.audit.database import BUSY_SECONDS, WRITES, busy, driver_of, engine_of, file_of, translated
 from sandbox.audit.event import Event
 from sandbox.audit.high_water import HighWater
-from sandbox.audit.leaf import Entry
+from sandbox.audit.kept import KeptProof
 from sandbox.audit.log import Appended, Log
-from sandbox.audit.note import VerifierKey
-from sandbox.audit.proved import proved_entries
-from sandbox.audit.sealed import Disclosure, commitment_of, opened_text, sealed_bytes
+from sandbox.audit.reading import Reader
 from sandbox.audit.tables import metadata
 from sandbox.errors import ErrorCode, SandboxError
 
@@ -60,17 +55,18 @@ class Transaction:
         return self._appended.receipt
 
 
-class Store:
-    """The open store. `create` makes a new one, `open` opens one that exists."""
+class Store(Reader):
+    """The open store. `create` makes a new one, `open` opens one that exists.
 
-    def __init__(self, engine: sa.Engine, log: Log, high_water: HighWater) -> None:
-        self._engine = engine
-        self._log = log
-        self._high_water = high_water
+    `kept` is what the last proof of it found, beside its file.
+    """
+
+    def __init__(self, path: Path, log: Log) -> None:
+        super().__init__(engine_of(path), log)
+        self.kept = KeptProof(path, log.secret_key)
+        self._high_water = HighWater(path, log.secret_key)
         self._writing = threading.Lock()
         self._writer: int | None = None
-        self._process = os.getpid()
-        self._moment = threading.local()
 
     @classmethod
     def create(
@@ -101,7 +97,7 @@ class Store:
             ) from None
         except OSError as error:
             raise _unwritable(path, error) from None
-        store = cls(engine_of(path), log, HighWater(path, secret_key))
+        store = cls(path, log)
         try:
             with store._begin() as connection:
                 metadata.create_all(connection)
@@ -131,7 +127,7 @@ class Store:
                 ErrorCode.HOME_MISSING, f"There is no store at {path}.", "Make a home with `sandbox init`."
             )
         log = Log(log_key, origin, _checked(secret_key))
-        store = cls(engine_of(path), log, HighWater(path, secret_key))
+        store = cls(path, log)
         try:
             with store._begin() as connection:
                 now, _ = log.check(connection)
@@ -157,147 +153,6 @@ class Store:
         transaction._committed = True
         self._high_water.note(transaction.leaf + 1)
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """A connection that sees one moment and cannot write.
-
-        Raises:
-            SandboxError: STORAGE_CORRUPT, SERVICE_BUSY.
-
-        """
-        self._same_process()
-        held: sa.Connection | None = getattr(self._moment, "connection", None)
-        if held is not None:
-            yield held
-            return
-        with translated(writing=False), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def moment(self) -> Iterator[None]:
-        """Everything that this thread reads inside is of one moment, whatever others write meanwhile.
-
-        Raises:
-            SandboxError: STORAGE_CORRUPT, SERVICE_BUSY.
-
-        """
-        with self.read() as connection:
-            self._moment.connection = connection
-            try:
-                yield
-            finally:
-                self._moment.connection = None
-
-    def leaves(self, count: int) -> Iterator[bytes]:
-        """The first `count` leaves of the log, streamed."""
-        for entry in islice(self.entries(), count):
-            yield entry.leaf
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def seal(self, text: str) -> bytes:
-        """A text that people wrote, encrypted to be kept in a table of the store."""
-        return sealed_bytes(self._log.secret_key, text)
-
-    def commitment(self, piece: bytes) -> str:
-        """The salted commitment to the text of `seal`, for the log."""
-        return commitment_of(piece)
-
-    def unseal(self, piece: bytes) -> str:
-        """The text of `seal`.
-
-        Raises:
-            SandboxError: STORAGE_CORRUPT when it does not open.
-
-        """
-        text = opened_text(self._log.secret_key, piece)
-        if text is None:
-            raise SandboxError(
-                ErrorCode.STORAGE_CORRUPT,
-                "A text in the store does not open with the store's key.",
-                "Restore a backup: sandbox restore.",
-            )
-        return text
-
-    def receipt(self, index: int) -> Mapping[str, Any]:
-        """The receipt of the entry at `index` under the newest checkpoint.
-
-        Raises:
-            SandboxError: NOT_FOUND, LOG_CORRUPT.
-
-        """
-        with self.read() as connection:
-            return self._log.receipt(connection, index)
-
-    def entries(
-        self,
-        *,
-        kinds: Sequence[str] = (),
-        person: str | None = None,
-        grant: str | None = None,
-        question: str | None = None,
-        dataset: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        newest_first: bool = False,
-    ) -> Iterator[Entry]:
-        """The entries for which all conditions hold (None or empty: any), streamed.
-
-        For finding things: proof is the exported bundle's.
-
-        Args:
-            kinds: any of these kinds.
-            person: the actor's id.
-            grant: named by the facts.
-            question: named by the facts.
-            dataset: named by the facts, alone or among several.
-            since: aware time, inclusive.
-            until: aware time, inclusive.
-            newest_first: from the end of the log backwards.
-
-        """
-        wanted = Wanted(tuple(kinds), person, grant, question, dataset, since, until, newest_first)
-        after: int | None = None
-        while True:
-            with self.read() as connection:
-                found, after = page(connection, wanted, after)
-            yield from found
-            if after is None:
-                return
-
-    def proved(self) -> Iterator[Entry]:
-        """Every entry in order, proved against the signed checkpoint; believe none before the last one came.
-
-        Raises:
-            SandboxError: LOG_CORRUPT.
-
-        """
-        with self.read() as connection:
-            yield from proved_entries(connection, self._log.check(connection)[0])
-
-    def disclose(self, index: int) -> str:
-        """What a person wrote in the entry at `index`. Log the reading (`log.read`) before.
-
-        Raises:
-            SandboxError: NOT_FOUND, LOG_CORRUPT.
-
-        """
-        return self.disclosure(index).text
-
-    def disclosure(self, index: int) -> Disclosure:
-        """What a person wrote, with the salt that proves it against the leaf's commitment.
-
-        Raises:
-            SandboxError: NOT_FOUND, LOG_CORRUPT.
-
-        """
-        with self.read() as connection:
-            return self._log.disclose(connection, index)
-
     def copy_to(self, path: Path) -> int:
         """A copy of the store as it is at one moment, with its mark; gives the log's size. Others go on.
 
@@ -315,32 +170,13 @@ class Store:
             self._engine.connect() as connection,
             closing(sqlite3.connect(path)) as copy,
         ):
-            _driver(connection).backup(copy)
+            driver_of(connection).backup(copy)
         mark = HighWater(path, self._log.secret_key)
-        with Store(engine_of(path), self._log, mark) as made, made.read() as connection:
+        with Store(path, self._log) as made, made.read() as connection:
             size = self._log.check(connection)[0].size
         mark.start()
         mark.note(size)
         return size
-
-    @property
-    def log(self) -> Log:
-        """The log, for those who bring a connection of `read`."""
-        return self._log
-
-    @property
-    def key(self) -> VerifierKey:
-        """The log's verifier key."""
-        return self._log.verifier
-
-    def checkpoint(self) -> str:
-        """The newest signed checkpoint."""
-        with self.read() as connection:
-            return self._log.checkpoint(connection)[0]
-
-    def close(self) -> None:
-        """Give up all connections."""
-        self._engine.dispose()
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -358,27 +194,17 @@ class Store:
                     yield connection
                     # SQLite may end a transaction itself when the disk fails; what the body did after
                     # that would stand without its event.
-                    if not _driver(connection).in_transaction:
+                    if not driver_of(connection).in_transaction:
                         raise RuntimeError("the transaction ended before its commit")
         finally:
             self._writer = None
             self._writing.release()
-
-    def _same_process(self) -> None:
-        if os.getpid() != self._process:
-            raise RuntimeError("a store does not survive a fork: open it again in the new process")
 
 
 def _checked(secret_key: bytes) -> bytes:
     if len(secret_key) != 32:
         raise ValueError("the secret key of a store has 32 bytes")
     return secret_key
-
-
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)  # noqa: S101
-    return driver
 
 
 def _unwritable(path: Path, error: OSError) -> SandboxError:

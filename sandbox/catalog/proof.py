@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sandbox.audit.digest import tables_digest
 from sandbox.audit.event import EventKind
 from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store
-from sandbox.catalog.store import Catalog
+from sandbox.catalog.line import lines
+from sandbox.catalog.store import Catalog, checked_keys, chosen, dropped, quarantines, versions
+from sandbox.catalog.watermark import watermarks
 
 KINDS = frozenset(
     kind.value
     for kind in (EventKind.DATASET_LOADED, EventKind.DATASET_ROLLED_BACK, EventKind.VERSIONS_DROPPED)
 )
+_TABLES = (versions, chosen, dropped, quarantines, checked_keys, lines, watermarks)
 Files = frozenset[tuple[str, str]]
 
 
@@ -48,17 +52,30 @@ class _Said:
 
 
 class CatalogProof:
-    """Takes the proved entries of the log, one by one; then `check`."""
+    """Takes the proved entries of its kinds, one by one; then `check`."""
+
+    kinds = KINDS
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._catalog = Catalog(store)
         self._said: dict[tuple[str, str], _Said] = {}
 
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
-        if entry.kind in KINDS:
-            name = str(entry.facts["dataset"]), str(entry.facts["table"])
-            self._said.setdefault(name, _Said()).take(entry)
+        name = str(entry.facts["dataset"]), str(entry.facts["table"])
+        self._said.setdefault(name, _Said()).take(entry)
+
+    def digest(self) -> str:
+        """Of all that the catalog holds.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT when it is not found as it lies there.
+            ValueError: a value that was not written here.
+
+        """
+        with self._store.read() as connection:
+            return tables_digest(connection, _TABLES)
 
     def check(self) -> None:
         """That versions, all that is kept of them, which is current and which were dropped are as logged.

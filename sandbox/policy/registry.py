@@ -24,6 +24,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from sandbox.audit.digest import tables_digest
 from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.audit.store import Store, metadata
 from sandbox.errors import ErrorCode, SandboxError
@@ -230,6 +231,17 @@ def publications(connection: sa.Connection) -> list[tuple[str, str]]:
         if row.revision != place or row.digest not in blobs:
             raise _corrupt(row.digest)
     return [(f"{row.kind} {row.name}", row.digest) for row in rows]
+
+
+def publications_digest(connection: sa.Connection) -> str:
+    """Of everything that was published, but for the bytes of files, whose digests are in it.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT when it is not found as it lies there.
+        ValueError: a value that was not written here.
+
+    """
+    return tables_digest(connection, (_files, _blobs), by_length=(_blobs.c.content,))
 
 
 def _version(kind: type[_C], draft: Draft) -> Version[_C]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.rooms.bubblewrap import Bubblewrap
 from sandbox.service import home as homes
+from sandbox.service.proof import check_against_log
 from sandbox.service.reports import Finding
 from sandbox.settings import Settings
 
@@ -50,6 +51,7 @@ def _findings(settings: Settings, prompt: Callable[[], str] | None) -> Iterator[
     try:
         yield Finding("keyring", True, f"master key {instance.keyring.master}")
         yield Finding("log", True, f"signed and whole; key {instance.store.key}")
+        yield _store(instance)
         yield _published(instance)
         yield _unsettled(instance)
     finally:
@@ -94,6 +96,15 @@ def _swap() -> Finding:
             "swap", None, "is on: make sure that it is encrypted, decrypted columns live in memory"
         )
     return Finding("swap", True, "off")
+
+
+def _store(instance: homes.Home) -> Finding:
+    """Opening a home compares what is new, and the rest in bulk; here every entry of the log is taken."""
+    try:
+        check_against_log(instance.store, whole=True)
+    except SandboxError as error:
+        return Finding("store", False, f"{error.message} {error.hint}")
+    return Finding("store", True, "is what the log says, entry by entry")
 
 
 def _published(instance: homes.Home) -> Finding:

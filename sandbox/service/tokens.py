@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, String, Table, select, update
 from sqlalchemy.engine import Row
 
+from sandbox.audit.digest import tables_digest
 from sandbox.audit.event import EventKind
 from sandbox.audit.leaf import Entry, altered
 from sandbox.audit.store import Store, metadata
@@ -127,7 +128,9 @@ def invalid_token() -> SandboxError:
 
 
 class TokensProof:
-    """Takes the proved entries of the log, one by one; then `check`: tokens are those that it says."""
+    """Takes the proved entries of its kinds, one by one; then `check`: tokens are those that they say."""
+
+    kinds = frozenset({EventKind.TOKEN_CREATED.value, EventKind.TOKEN_REVOKED.value})
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -140,8 +143,19 @@ class TokensProof:
         if entry.kind == EventKind.TOKEN_CREATED.value:
             expires = datetime.fromisoformat(facts["expires"]).isoformat(timespec="seconds")
             self._said[facts["token"]] = facts["person"], facts["role"], expires, facts.get("digest")
-        elif entry.kind == EventKind.TOKEN_REVOKED.value:
+        else:
             self._revoked.add(facts["token"])
+
+    def digest(self) -> str:
+        """Of all tokens.
+
+        Raises:
+            SandboxError: STORAGE_CORRUPT when they are not found as they lie there.
+            ValueError: a value that was not written here.
+
+        """
+        with self._store.read() as connection:
+            return tables_digest(connection, (_table,))
 
     def check(self) -> None:
         """Compare.
