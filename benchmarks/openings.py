@@ -5,9 +5,10 @@ python -m benchmarks openings
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from decimal import Decimal
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +16,13 @@ from benchmarks.instances import DATA, PASSPHRASE
 from benchmarks.report import Goal, Report
 from benchmarks.scale import Scale
 from benchmarks.timing import interleaved
-from sandbox.audit.event import Event, EventKind
+from sandbox.audit import merkle
+from sandbox.audit.event import Event, EventKind, Fact
+from sandbox.audit.leaf import NONCE_BYTES, encode, stamp
+from sandbox.audit.log import Log
+from sandbox.audit.note import Checkpoint
 from sandbox.audit.store import Store
 from sandbox.identity import operator_of_this_machine
-from sandbox.privacy.ledger import Ledger
-from sandbox.privacy.loss import Account, AccountKind, Budget, Loss
 from sandbox.service import home as homes
 from sandbox.service.home import STORE_FILE
 from sandbox.service.proof import check_against_log
@@ -30,24 +33,14 @@ from sandbox.vault.provider import chosen_sealer
 GOAL_LATER_MS = 5.0  # more than an empty home, at the middle size
 GOAL_LARGE_MS = 300.0  # in all, at the largest
 
-_LIMIT = Budget(Decimal(10**6), Decimal("0.5"))
-_ACCOUNTS = tuple(
-    Account(kind, key, _LIMIT)
-    for kind, key in (
-        (AccountKind.GRANT_DATASET, "liver-2026/nafld"),
-        (AccountKind.PROJECT_UNIT, "liver-risk/patient"),
-        (AccountKind.DATASET, "nafld"),
-    )
-)
-_LOSS = Loss(Decimal("0.001"), Decimal("0.0000005"), Decimal(0))
+_ACCOUNTS = ("grant-dataset:liver-2026/nafld", "project-unit:liver-risk/patient", "dataset:nafld")
 _SHAPE = "SELECT male, AVG(bmi) AS mean_bmi, COUNT(*) AS patients FROM people WHERE status = ? GROUP BY male"
 
 
 def run(scale: Scale) -> list[Report]:
     """Measure homes of each size."""
-    memory = Path("/dev/shm")
     DATA.mkdir(exist_ok=True)
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else DATA) as folder:
+    with TemporaryDirectory(dir=DATA) as folder:
         opened = [_Opened(Path(folder) / str(size), size) for size in (1, *scale.entries)]
         contestants: dict[str, Callable[[int], object]] = {}
         for one in opened:
@@ -95,10 +88,13 @@ class _Opened:
         self._keys = homes.log_keys(keyring)
         self._file = folder / STORE_FILE
         self._origin = homes.origin_of(folder)
+        with self._open() as store, closing(sqlite3.connect(self._file)) as connection, connection:
+            log, first = store.log, next(store.leaves(1))
+            written = _Written(connection, merkle.leaf_hash(first))
+            for number in range((size - 1) // 2):
+                written.asked(f"q-{number:032x}")
+            written.signed(log)
         self.store = self._open()
-        ledger = Ledger(self.store)
-        for number in range((size - 1) // 2):
-            _ask(ledger, f"q-{number:032x}")
         check_against_log(self.store)
         self.bytes = self._file.stat().st_size
 
@@ -117,18 +113,62 @@ class _Opened:
         return Store.open(self._file, key, self._origin, secret)
 
 
-def _ask(ledger: Ledger, question: str) -> None:
-    actor = operator_of_this_machine()
-    intended = {
-        "question": question,
-        "grant": "liver-2026",
-        "datasets": ["nafld"],
-        "shape": _SHAPE,
-        "epsilon": "0.001",
-        "loss": {"epsilon": "0.001", "rho": "0.0000005", "delta": "0"},
-        "accounts": [{"id": account.id, "epsilon": "1000000", "delta": "0.5"} for account in _ACCOUNTS],
-        "decided_by": [f"nafld@sha256:{question[2:] * 2}", f"liver-2026@sha256:{question[2:] * 2}"],
-    }
-    ledger.reserve(question, _ACCOUNTS, _LOSS, Event(EventKind.QUESTION_INTENDED, actor, intended, _SHAPE))
-    settled = {"question": question, "outcome": "answered", "answer_digest": f"sha256:{question[2:] * 2}"}
-    ledger.settle(question, "answered", Event(EventKind.QUESTION_SETTLED, actor, settled))
+class _Written:
+    """Writes what log and ledger would write, in one transaction and under one signature.
+
+    `first` is the hash of the entry that is there.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, first: bytes) -> None:
+        self._connection = connection
+        self._tree = {(0, 0): first}
+        self._size = 1
+        self._questions = 0
+
+    def asked(self, question: str) -> None:
+        """A question that was charged and answered."""
+        digest = f"sha256:{question[2:] * 2}"
+        place = self._append(
+            EventKind.QUESTION_INTENDED,
+            {
+                "question": question,
+                "grant": "liver-2026",
+                "datasets": ["nafld"],
+                "shape": _SHAPE,
+                "epsilon": "0.001",
+                "loss": {"epsilon": "0.001", "rho": "0.0000005", "delta": "0"},
+                "accounts": [{"id": account, "epsilon": "1000000", "delta": "0.5"} for account in _ACCOUNTS],
+                "decided_by": [f"nafld@{digest}", f"liver-2026@{digest}"],
+            },
+        )
+        settled: dict[str, Fact] = {"question": question, "outcome": "answered", "answer_digest": digest}
+        self._append(EventKind.QUESTION_SETTLED, settled)
+        charge = (question, place, 10**9, 500_000, 0, "answered")
+        self._connection.execute("INSERT INTO privacy_charge VALUES (?, ?, ?, ?, ?, ?)", charge)
+        self._questions += 1
+        for account in _ACCOUNTS:
+            self._connection.execute("INSERT INTO privacy_charged VALUES (?, ?)", (question, account))
+
+    def signed(self, log: Log) -> None:
+        """End it."""
+        for account in _ACCOUNTS if self._questions else ():
+            spent = (account, 10**9 * self._questions, 500_000 * self._questions, 0)
+            self._connection.execute("INSERT INTO privacy_account VALUES (?, ?, ?, ?)", spent)
+        root = merkle.root(self._size, self._node)
+        note = Checkpoint(log.origin, self._size, root).sign(log.key)
+        self._connection.execute("UPDATE audit_checkpoint SET note = ?", (note,))
+
+    def _append(self, kind: EventKind, facts: Mapping[str, Fact]) -> int:
+        place, now = self._size, datetime.now(UTC)
+        event = Event(kind, operator_of_this_machine(), facts)
+        leaf = encode(event, place, now, bytes(NONCE_BYTES), None)
+        row = (place, leaf, stamp(now), kind.value, event.actor.id, facts.get("grant"), facts["question"])
+        self._connection.execute("INSERT INTO audit_leaf VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        for level, position, node in merkle.append(place, merkle.leaf_hash(leaf), self._node):
+            self._tree[level, position] = node
+            self._connection.execute("INSERT INTO audit_node VALUES (?, ?, ?)", (level, position, node))
+        self._size += 1
+        return place
+
+    def _node(self, level: int, position: int) -> bytes:
+        return self._tree[level, position]
