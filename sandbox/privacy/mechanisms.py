@@ -21,7 +21,11 @@ from functools import lru_cache
 from operator import index
 from typing import Protocol, TypeAlias
 
-import opendp.prelude as dp
+# Not its prelude: that imports whatever it can work with and finds, scikit-learn and pandas among them.
+from opendp.domains import atom_domain, vector_domain
+from opendp.measurements import make_gaussian, make_laplace
+from opendp.metrics import l1_distance, l2_distance
+from opendp.mod import enable_features
 
 from sandbox.privacy.accountant import pure_to_rho
 from sandbox.privacy.distributions import (
@@ -40,7 +44,7 @@ Progress: TypeAlias = Callable[[int], None]
 
 _PIECE = 4096
 
-dp.enable_features("contrib")
+enable_features("contrib")
 
 
 class _Measurement(Protocol):
@@ -153,12 +157,12 @@ def _check_scale(scale: float) -> None:
 
 @lru_cache(maxsize=1024)
 def _laplace(scale: float) -> _Measurement:
-    return dp.m.make_laplace(dp.vector_domain(dp.atom_domain(T="i64")), dp.l1_distance(T="i64"), scale)
+    return make_laplace(vector_domain(atom_domain(T="i64")), l1_distance(T="i64"), scale)
 
 
 @lru_cache(maxsize=1024)
 def _gaussian(scale: float) -> _Measurement:
-    return dp.m.make_gaussian(dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64"), scale)
+    return make_gaussian(vector_domain(atom_domain(T="i64")), l2_distance(T="f64"), scale)
 
 
 def _noisy(measurement: _Measurement, values: Sequence[int], progress: Progress | None) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -34,8 +34,7 @@ _CHARGES = (
     " FROM privacy_charge NOT INDEXED ORDER BY rowid"
 )
 _CHARGED = (
-    "SELECT question, json_array(question, json_group_array(account))"
-    " FROM (SELECT question, account FROM privacy_charged ORDER BY question, account) GROUP BY question"
+    "SELECT question, json_array(question, json_group_array(account)) FROM privacy_charged GROUP BY question"
 )
 
 
@@ -168,30 +167,68 @@ class _Lines:
     def __init__(self, connection: sa.Connection, known: ProvedLedger, logged: Mapping[str, _Charge]) -> None:
         self.later: dict[str, _Charge] = {}
         unsettled = {question for question, charge in logged.items() if charge.outcome is None}
-        before, after = hashlib.sha256(), hashlib.sha256()
+        charges = _Digests(known.charges, unsettled)
         for rows in scanned(connection, _CHARGES):
-            earlier = []
+            questions, leaves, lines = zip(*rows, strict=True)
+            if max(leaves) < known.size and known.unsettled.keys().isdisjoint(questions):
+                charges.take(questions, lines, ())
+                continue
             for question, leaf, line in rows:
-                if leaf < known.size and question not in known.unsettled:
-                    earlier.append(line)
-                else:
+                if leaf >= known.size or question in known.unsettled:
                     _, _, pure, rho, delta, outcome = json.loads(line)
                     self.later[question] = _Charge(leaf, (pure, rho, delta), frozenset(), outcome)
-            before.update("".join(earlier).encode())
-            after.update("".join(line for question, _, line in rows if question not in unsettled).encode())
-        charges = before.hexdigest(), after.hexdigest()
-        before, after = hashlib.sha256(), hashlib.sha256()
-        for pairs in scanned(connection, _CHARGED):
-            earlier = []
-            for question, line in pairs:
+            charges.take(questions, lines, self.later)
+        charged = _Digests(known.charged, unsettled)
+        for rows in scanned(connection, _CHARGED):
+            questions, lines = zip(*rows, strict=True)
+            for question, line in rows if self.later else ():
                 if question in self.later:
                     self.later[question].accounts = frozenset(json.loads(line)[1])
-                else:
-                    earlier.append(line)  # also what belongs to no charge
-            before.update("".join(earlier).encode())
-            after.update("".join(line for question, line in pairs if question not in unsettled).encode())
-        self.earlier_as_known = (charges[0], before.hexdigest()) == (known.charges, known.charged)
-        self.ended = charges[1], after.hexdigest()
+            charged.take(questions, lines, self.later)
+        self.earlier_as_known = charges.as_known and charged.as_known
+        self.ended = charges.ended, charged.ended
+
+
+class _Digests:
+    """Digests of the lines of charges that had ended before, and of those that have ended now.
+
+    Args:
+        known: of those that had ended before.
+        unsettled: charges that have not ended now.
+
+    """
+
+    def __init__(self, known: str, unsettled: Collection[str]) -> None:
+        self._known = known
+        self._unsettled = unsettled
+        self._before = self._after = hashlib.sha256()
+
+    def take(self, questions: Sequence[str], lines: Sequence[str], later: Collection[str]) -> None:
+        """Take the next lines. `later`: charges that had not ended before."""
+        before = _of(lines, questions, later)
+        after = _of(lines, questions, self._unsettled)
+        if self._after is self._before and after != before:
+            self._after = self._before.copy()
+        self._before.update(before)
+        if self._after is not self._before:
+            self._after.update(after)
+
+    @property
+    def as_known(self) -> bool:
+        """Whether those that had ended before are what they were."""
+        return self._before.hexdigest() == self._known
+
+    @property
+    def ended(self) -> str:
+        """Of those that have ended now, in hex."""
+        return self._after.hexdigest()
+
+
+def _of(lines: Sequence[str], questions: Sequence[str], but: Collection[str]) -> bytes:
+    """The lines of all questions but some."""
+    if but:
+        lines = [line for line, question in zip(lines, questions, strict=True) if question not in but]
+    return "".join(lines).encode()
 
 
 def _accounts(connection: sa.Connection) -> dict[str, Steps]:
