@@ -21,6 +21,7 @@ from sandbox.query.conversions import conversion, rounding
 from sandbox.query.curves import curve
 from sandbox.query.days import dated, difference, moment, name_of
 from sandbox.query.parse import place_of
+from sandbox.query.shifts import CALENDAR, moved, shifted
 from sandbox.query.texts import (
     concatenation,
     date_part,
@@ -277,12 +278,13 @@ class Lowering:
     def _arithmetic(self, node: exp.Binary) -> Typed:
         # Each side is lowered once: twice at each level would take for ever where arithmetic is nested.
         a = self.lower(node.left)
-        if isinstance(node, exp.Sub) and a.kind is Kind.DATE:
-            b = self.lower(node.right)
-            if b.kind is Kind.DATE:
-                return difference(self, node, dated(node.left, a), dated(node.right, b), "DAY")
+        if isinstance(node, exp.Add | exp.Sub) and a.kind in CALENDAR:
+            return moved(self, node, a)
         a = self._checked_number(node.left, a)
-        b = self.number(node.right)
+        b = self.lower(node.right)
+        if isinstance(node, exp.Add) and b.kind is Kind.DATE:
+            return shifted(self, node, dated(node.right, b), a)
+        b = self._checked_number(node.right, b)
         match node:
             case exp.Add():
                 return arithmetic.add(a, b)

@@ -21,12 +21,8 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.masks import shown_as
 from sandbox.policy.types import ColumnPolicy, Kind, RowRule, Scalar, TablePolicy, Use
 from sandbox.query.public_keys import MOST_PUBLIC_KEYS
+from sandbox.query.shifts import CALENDAR, within_calendar
 from sandbox.query.typed import Typed, cast, decimal_type, type_of
-
-_CALENDAR = {
-    Kind.DATE: ("0001-01-01", "9999-12-31"),
-    Kind.TIMESTAMP: ("0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +181,8 @@ def shown(name: str, policy: ColumnPolicy) -> exp.Expr:
     and writing one as text even stops the whole engine.
     """
     raw: exp.Expr = column(name)
-    if policy.type in _CALENDAR:
-        first, last = (cast(exp.Literal.string(end), policy.type.value) for end in _CALENDAR[policy.type])
-        raw = exp.Case(ifs=[exp.If(this=exp.Between(this=raw, low=first, high=last), true=raw.copy())])
+    if policy.type in CALENDAR:
+        raw = within_calendar(raw, policy.type)
     mask = policy.shown_as
     if mask is None:
         return raw

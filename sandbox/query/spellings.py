@@ -3,7 +3,9 @@
 WIDTH_BUCKET(x, low, high, n) is PostgreSQL's and the standard's (ISO 9075-2, 6.30): n buckets of one width
 over [low, high), numbered from 1; 0 lies below them and n + 1 above. APPROX_COUNT_DISTINCT(x) is
 COUNT(DISTINCT x). HISTOGRAM(x) and HISTOGRAM(x, [bins]), for which the parser has no class of its own, become
-aggregates that it does not know by name.
+aggregates that it does not know by name. DATE_PART('hour', x) is EXTRACT, DATE_ADD(x, INTERVAL …) a sum,
+ROUND(x, -1) rounds a tenth, and a row is in a list if all its values are those of one of it:
+(a, b) IN ((1, 'x'), (2, 'y')).
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from fractions import Fraction
 
 from sqlglot import exp
 
+from sandbox.query.shifts import moved_constants
+from sandbox.query.typed import whole_constant
 from sandbox.query.vocabulary import STAMPS
 
 MOST_BUCKETS = 200
+MOST_TENS = 9
 HISTOGRAM = "HISTOGRAM"
 DECIMALS = 12  # no stored number has more: between two of them a border may be rounded up
 
@@ -34,7 +39,50 @@ def respelled(tree: exp.Expr) -> exp.Expr:
             made = exp.AnonymousAggFunc(this=HISTOGRAM, expressions=[e.copy() for e in call.expressions])
             made.meta.update(call.meta)
             call.replace(made)
+        elif str(call.this).upper() in ("DATE_PART", "DATEPART") and len(call.expressions) == 2:
+            part, moment = call.expressions
+            if isinstance(part, exp.Literal) and part.is_string:
+                call.replace(exp.Extract(this=exp.Var(this=str(part.this)), expression=moment.copy()))
+    for added in list(tree.find_all(exp.DateAdd)):
+        if isinstance(added.expression, exp.Interval):
+            both = exp.Add(this=added.this.copy(), expression=added.expression.copy())
+            added.replace(exp.Paren(this=both))
+    for rounded in list(tree.find_all(exp.Round)):
+        _round_tens(rounded)
+    for listed in list(tree.find_all(exp.In)):
+        _spell_rows(listed)
+    moved_constants(tree)
     return tree
+
+
+def _round_tens(node: exp.Round) -> None:
+    """ROUND(x, -n) as ROUND(x / 10^n) * 10^n."""
+    decimals = node.args.get("decimals")
+    places = whole_constant(decimals.this, MOST_TENS) if isinstance(decimals, exp.Neg) else None
+    if places:
+        tens = exp.Literal.number(10**places)
+        tenth = exp.Div(this=exp.Paren(this=node.this.copy()), expression=tens, typed=False, safe=False)
+        node.replace(exp.Paren(this=exp.Mul(this=exp.Round(this=tenth), expression=tens.copy())))
+
+
+def _spell_rows(node: exp.In) -> None:
+    """Rows are compared value by value, and NULL equals NULL in them, as in DuckDB."""
+    mine, rows = node.this.unnest(), node.expressions
+    if not isinstance(mine, exp.Tuple) or not all(isinstance(row, exp.Tuple) for row in rows) or not rows:
+        return
+    if any(len(row.expressions) != len(mine.expressions) for row in rows):
+        return
+    same = [
+        exp.and_(
+            *(
+                exp.NullSafeEQ(this=exp.Paren(this=a.copy()), expression=exp.Paren(this=b.copy()))
+                for a, b in zip(mine.expressions, row.expressions, strict=True)
+            ),
+            copy=False,
+        )
+        for row in rows
+    ]
+    node.replace(exp.Paren(this=exp.or_(*same, copy=False)))
 
 
 def _is_histogram(arguments: list[exp.Expr]) -> bool:
