@@ -1,5 +1,7 @@
 """Warming: likely columns are decrypted before anyone asks, by a thread of the process that serves.
 
+The same thread compresses what questions had decrypted, for which they do not wait.
+
 Rules
 - Into free memory only, up to `warm_share` of the hot store; nothing is evicted for it.
 - A question that needs to decrypt comes first: warming gives up the table at hand and tries again later.
@@ -27,7 +29,7 @@ _OWN = (UNIT_COLUMN, RANK_COLUMN, NUMBER_COLUMN)
 
 
 class Warming:
-    """Warms the hot store of a home in the background while this context is open."""
+    """Warms and compresses the hot store of a home in the background while this context is open."""
 
     def __init__(self, home: Home, every: float = EVERY_SECONDS) -> None:
         self._home = home
@@ -37,24 +39,28 @@ class Warming:
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
 
     def __enter__(self) -> Self:
-        if self._home.settings.warm_share > 0:
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._home.hot.loosened.set()
+        self._thread.join()
 
     def _run(self) -> None:
+        loosened = self._home.hot.loosened
         while not self._stop.is_set():
+            loosened.clear()
             try:
-                self._round()
+                self._home.hot.compress(self._stop.is_set)
+                if self._home.settings.warm_share > 0:
+                    self._round()
             except Exception as error:  # The service goes on without: nothing depends on what is warm.
                 LOG.warning("warming paused: %s", type(error).__name__)
-            self._stop.wait(self._every)
+            if not self._stop.is_set():
+                loosened.wait(self._every)
 
     def _round(self) -> None:
         """Every table once, the smallest first: most tables are warm soonest."""

@@ -1,4 +1,4 @@
-"""Filling one hot table: chosen columns of one version, compressed, in stored order.
+"""Filling one hot table: chosen columns of one version, in stored order, compressed at once or later.
 
 Every table is a database of its own (`ATTACH ':memory:' … (COMPRESS)`): compressing it, which DuckDB
 does at a checkpoint, would otherwise wait for every question that runs; and detaching it gives its
@@ -22,7 +22,8 @@ class HotTable:
     """Columns of one version in memory. Only the hot store changes it, under its guard.
 
     `columns` are in the version's order; `size` is in bytes; `pins` counts the leases that use it;
-    `used` is the tick of its last use; `units` is how many units `__number` tells apart, where it is held.
+    `used` is the tick of its last use; `units` is how many units `__number` tells apart, where it is held;
+    `loose`: compressing it would give memory back.
     """
 
     version: str
@@ -32,6 +33,7 @@ class HotTable:
     pins: int = 0
     used: int = 0
     units: int = 0
+    loose: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +51,8 @@ def fill(
     table: HotTable,
     batches: Iterator[pa.RecordBatch],
     beside: HotTable | None,
+    most_loose: int,
+    others: Callable[[], int],
     grown: Callable[[], None],
 ) -> int:
     """Make `table` from `batches`, joined row by row with what `beside` holds already.
@@ -58,6 +62,8 @@ def fill(
         table: not yet there; its size grows; on failure nothing of it stays.
         batches: the columns that `beside` lacks, in stored order; at least one batch.
         beside: the same version with fewer columns, or None.
+        most_loose: bytes that the table may take before it is compressed.
+        others: bytes of all other hot tables, now.
         grown: called after each chunk; may raise to stop.
 
     Returns:
@@ -73,16 +79,30 @@ def fill(
         try:
             rows = 0
             for chunk in _chunks(batches):
-                before = _memory(cursor)
                 _append(cursor, table, chunk, beside, rows)
                 rows += chunk.num_rows
-                cursor.execute(f'CHECKPOINT "{table.database}"')
-                table.size += max(0, _memory(cursor) - before)
+                table.size, table.loose = max(0, _memory(cursor) - others()), True
+                if table.size > most_loose:
+                    table.size, table.loose = max(0, compress(engine, table) - others()), False
                 grown()
         except BaseException:
             drop(engine, table)
             raise
     return rows
+
+
+def compress(engine: duckdb.DuckDBPyConnection, table: HotTable) -> int:
+    """Compress what of `table` is not yet; returns the bytes of all hot tables afterwards.
+
+    Questions that run over it go on undisturbed, but while they do they hold what was there before.
+
+    Raises:
+        duckdb.Error: no memory; the table must be dropped.
+
+    """
+    with engine.cursor() as cursor:
+        cursor.execute(f'CHECKPOINT "{table.database}"')
+        return _memory(cursor)
 
 
 def drop(engine: duckdb.DuckDBPyConnection, table: HotTable) -> None:

@@ -41,7 +41,7 @@ def _is_warm(home: Home) -> bool:
     for table, rules in published.tables.items():
         version = home.catalog.current("w", table)
         assert version is not None
-        if not home.hot._holds(version, frozenset(likely_columns(version, rules, home.hot.grades))):
+        if not home.hot._held.has(version, frozenset(likely_columns(version, rules, home.hot.grades))):
             return False
     return True
 
@@ -99,6 +99,20 @@ def test_it_can_be_turned_off_and_finds_no_room(tmp_path: Path) -> None:
         homes.close(home)
 
 
+def test_what_a_question_decrypted_is_compressed_when_it_has_its_answer(tmp_path: Path) -> None:
+    make(tmp_path, units=50)
+    settings = Settings.model_validate(settings_of(tmp_path).model_dump() | {"warm_share": 0})
+    home = homes.open_home(settings, PASSPHRASE)
+    sql = "SELECT grp, COUNT(*) AS n FROM people GROUP BY grp"
+    with Warming(home, every=3600):  # it is told of the question, and of the end
+        pipeline.ask(Question(sql, "g", li(home), Decimal(1)), context(home))
+        version = home.catalog.current("w", "people")
+        assert version is not None
+        assert version.id in home.hot._held.tables
+        _wait(lambda: not home.hot._held.loose())
+    homes.close(home)
+
+
 def test_a_damaged_file_does_not_stop_it(home: Home) -> None:
     version = home.catalog.current("w", "people")
     assert version is not None
@@ -106,4 +120,4 @@ def test_a_damaged_file_does_not_stop_it(home: Home) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"X")
     with Warming(home, 0.02) as warming:
         _wait(lambda: len(warming._done) == 4)
-    assert len(home.hot._tables) == 3
+    assert len(home.hot._held.tables) == 3

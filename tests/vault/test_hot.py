@@ -112,7 +112,7 @@ def test_several_tables_in_one_question(home: Path, keys: Keyring, store: HotSto
 
 def test_least_recently_used_goes_first_and_the_budget_holds(home: Path, keys: Keyring) -> None:
     store = HotStore(home, keys, 16, 256, 2)
-    rows = 500_000  # about 4 MB a column
+    rows = 550_000  # more than 4 MiB a column
     versions = [
         write(home, keys, numbers(rows, 1, n), name=f"t{n}", grades={}, batch_rows=rows) for n in range(5)
     ]
@@ -122,7 +122,7 @@ def test_least_recently_used_goes_first_and_the_budget_holds(home: Path, keys: K
     for version in versions[3:]:
         ask(store, version, {"c0"}, "count(c0)")
         assert store.held_bytes() <= 16 * 2**20
-    assert set(store._tables) == {versions[0].id, versions[3].id, versions[4].id}
+    assert set(store._held.tables) == {versions[0].id, versions[3].id, versions[4].id}
     store.close()
 
 
@@ -198,7 +198,7 @@ def test_what_does_not_fit_together_fits_one_by_one(home: Path, keys: Keyring) -
     assert caught.value.code is ErrorCode.QUESTION_FAILED
     for version in (one, two):
         assert ask(store, version, set(columns), "count(c2) AS n")["n"].to_pylist() == [rows]
-    assert all(table.pins == 0 for table in store._tables.values())
+    assert all(table.pins == 0 for table in store._held.tables.values())
     store.close()
 
 
@@ -224,11 +224,11 @@ def test_warming_evicts_nothing_and_keeps_to_its_share(home: Path, keys: Keyring
     assert caught.value.code is ErrorCode.STORAGE_BUDGET
     with pytest.raises(SandboxError):
         store.warm(other, {"c0", "c1", "__unit"}, share=1.0)
-    assert (set(store._tables), store.held_bytes()) == ({asked.id}, held)
+    assert (set(store._held.tables), store.held_bytes()) == ({asked.id}, held)
     assert store.warm(other, {"c0"}, share=1.0)
     assert store.warm(other, {"c0"}, share=0.1), "what is held already needs no room"
-    assert set(store._tables) == {asked.id, other.id}
-    assert all(table.pins == 0 for table in store._tables.values())
+    assert set(store._held.tables) == {asked.id, other.id}
+    assert all(table.pins == 0 for table in store._held.tables.values())
     store.close()
 
 
@@ -263,11 +263,11 @@ def test_warming_gives_way_to_a_question_and_to_a_stop(
     question.join(60)
     assert results[0] is False
     assert results[1].to_pydict() == {"n": [3000]}
-    assert set(store._tables) == {asked.id}
+    assert set(store._held.tables) == {asked.id}
     stops = iter([False, False, True])
     assert not store.warm(likely, {"ratio"}, stop=lambda: next(stops))
     assert store.warm(likely, {"ratio"})
-    assert set(store._tables) == {asked.id, likely.id}
+    assert set(store._held.tables) == {asked.id, likely.id}
 
 
 def test_damage_is_named_and_nothing_stays_behind(home: Path, keys: Keyring, store: HotStore) -> None:
@@ -330,7 +330,7 @@ def test_many_threads_many_columns_little_memory(home: Path, keys: Keyring) -> N
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert all(table.pins == 0 for table in store._tables.values())
-    assert store._replaced == []
+    assert all(table.pins == 0 for table in store._held.tables.values())
+    assert store._held.replaced == []
     assert store.held_bytes() <= 16 * 2**20
     store.close()
