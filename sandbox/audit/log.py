@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import base64
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,9 +26,22 @@ from sandbox.audit import merkle
 from sandbox.audit.event import Event
 from sandbox.audit.leaf import corrupt, written_bytes
 from sandbox.audit.note import Checkpoint, NoteError, VerifierKey
+from sandbox.audit.prepared import Prepared
 from sandbox.audit.sealed import Disclosure, Sealed, seal, unseal
 from sandbox.audit.tables import checkpoints, leaves, nodes, secrets
 from sandbox.errors import ErrorCode, SandboxError
+
+_NOTE = Prepared(sa.select(checkpoints.c.note))
+_NOTED = Prepared(checkpoints.update().values(note=sa.bindparam("after")))
+_LEAF = Prepared(sa.select(leaves.c.leaf).where(leaves.c.seq == sa.bindparam("index")))
+_NEW_LEAF = Prepared(leaves.insert())
+_NEW_SECRET = Prepared(secrets.insert())
+_NODE = Prepared(
+    sa.select(nodes.c.hash).where(
+        nodes.c.level == sa.bindparam("at_level"), nodes.c.position == sa.bindparam("at_position")
+    )
+)
+_NEW_NODE = Prepared(nodes.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +52,17 @@ class Appended:
     receipt: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Log:
     """The log of one home: the key that signs it, its name, and the key (32 bytes) of what was written."""
 
     key: Ed25519PrivateKey = field(repr=False)
     origin: str
     secret_key: bytes = field(repr=False)
+    # The newest note that was found to be signed by this key: the same text needs no second look.
+    _opened: dict[str, Checkpoint] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def verifier(self) -> VerifierKey:
         """The public side of the log's key, under the log's name."""
         return VerifierKey.of(self.origin, self.key)
@@ -62,13 +79,18 @@ class Log:
             SandboxError: LOG_CORRUPT when it is absent or not signed by this log's key.
 
         """
-        note = connection.scalar(sa.select(checkpoints.c.note))
-        if not isinstance(note, str):
+        row = _NOTE.run(connection).fetchone()
+        if row is None or not isinstance(row[0], str):
             raise corrupt("it has no checkpoint")
+        note = row[0]
+        known = self._opened.get(note)
+        if known is not None:
+            return note, known
         try:
-            return note, Checkpoint.open(note, self.verifier)
+            found = Checkpoint.open(note, self.verifier)
         except NoteError as error:
             raise corrupt(f"its checkpoint is not its own ({error})") from None
+        return note, self._remembered(note, found)
 
     def check(self, connection: sa.Connection) -> tuple[Checkpoint, dict[tuple[int, int], bytes]]:
         """That the stored tree fits the signed checkpoint; gives the checkpoint and the tree's frontier.
@@ -99,21 +121,22 @@ class Log:
         nonce = os.urandom(leaf_format.NONCE_BYTES)
         leaf = leaf_format.encode(event, index, time, nonce, commitment)
         try:
-            connection.execute(leaves.insert().values(seq=index, leaf=leaf, **_columns(event, time)))
-        except sa.exc.IntegrityError:
+            _NEW_LEAF.run(connection, seq=index, leaf=leaf, **_columns(event, time))
+        except sqlite3.IntegrityError:
             raise corrupt("there is an entry behind its last one") from None
         if sealed is not None:
-            row = {"seq": index, "nonce": sealed.nonce, "sealed": sealed.ciphertext}
-            connection.execute(secrets.insert().values(row))
+            _NEW_SECRET.run(connection, seq=index, nonce=sealed.nonce, sealed=sealed.ciphertext)
         proof = [edge[place] for place in reversed(merkle.frontier(index))]
         completed = merkle.append(index, merkle.leaf_hash(leaf), _from(edge))
-        connection.execute(
-            nodes.insert(),
-            [{"level": level, "position": position, "hash": found} for level, position, found in completed],
+        _NEW_NODE.run_each(
+            connection,
+            ({"level": level, "position": position, "hash": found} for level, position, found in completed),
         )
         edge |= {(level, position): found for level, position, found in completed}
-        after = Checkpoint(self.origin, size, merkle.root(size, _from(edge))).sign(self.key)
-        connection.execute(checkpoints.update().values(note=after))
+        now = Checkpoint(self.origin, size, merkle.root(size, _from(edge)))
+        after = now.sign(self.key)
+        _NOTED.run(connection, after=after)
+        self._remembered(after, now)
         return Appended(index, self._receipt(index, leaf, proof, after))
 
     def receipt(self, connection: sa.Connection, index: int) -> Mapping[str, Any]:
@@ -171,6 +194,11 @@ class Log:
             raise corrupt(f"the text of entry {index} does not fit its commitment")
         return found
 
+    def _remembered(self, note: str, checkpoint: Checkpoint) -> Checkpoint:
+        self._opened.clear()
+        self._opened[note] = checkpoint
+        return checkpoint
+
     def _receipt(self, index: int, leaf: bytes, proof: Sequence[bytes], note: str) -> Mapping[str, Any]:
         return {
             "v": 1,
@@ -194,10 +222,7 @@ def _columns(event: Event, time: datetime) -> dict[str, str | None]:
 
 
 def _edge(connection: sa.Connection, size: int) -> dict[tuple[int, int], bytes]:
-    rows = connection.execute(
-        sa.select(nodes).where(sa.tuple_(nodes.c.level, nodes.c.position).in_(merkle.frontier(size)))
-    )
-    return {(row.level, row.position): written_bytes(row.hash) for row in rows}
+    return {place: _node(connection, *place) for place in merkle.frontier(size)}
 
 
 def _from(edge: Mapping[tuple[int, int], bytes]) -> merkle.Lookup:
@@ -205,23 +230,21 @@ def _from(edge: Mapping[tuple[int, int], bytes]) -> merkle.Lookup:
 
 
 def _node(connection: sa.Connection, level: int, position: int) -> bytes:
-    found = connection.scalar(
-        sa.select(nodes.c.hash).where(nodes.c.level == level, nodes.c.position == position)
-    )
+    found = _NODE.run(connection, at_level=level, at_position=position).fetchone()
     if found is None:
         raise corrupt("a node of its tree is missing")
-    return written_bytes(found)
+    return written_bytes(found[0])
 
 
 def _leaf(connection: sa.Connection, index: int) -> bytes:
-    found = connection.scalar(sa.select(leaves.c.leaf).where(leaves.c.seq == index))
+    found = _LEAF.run(connection, index=index).fetchone()
     if found is None:
         raise SandboxError(
             ErrorCode.NOT_FOUND,
             f"The log has no entry {index}.",
             "Entries count from 0; see them with `sandbox audit show`.",
         )
-    return written_bytes(found)
+    return written_bytes(found[0])
 
 
 def _base64(raw: bytes) -> str:

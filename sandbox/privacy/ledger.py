@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
 from sandbox.audit.event import Event
+from sandbox.audit.prepared import Prepared
 from sandbox.audit.store import Store, metadata
 from sandbox.privacy.accountant import Odometer, within
 from sandbox.privacy.loss import DELTA_STEP, EPSILON_STEP, WIDE, Account, Loss
@@ -55,7 +56,27 @@ charged_table = sa.Table(
     sqlite_with_rowid=False,
 )
 
-_ACCOUNT = sa.select(accounts_table).where(accounts_table.c.id == sa.bindparam("account"))
+_ACCOUNT = Prepared(
+    sa.select(accounts_table.c.pure, accounts_table.c.rho, accounts_table.c.delta).where(
+        accounts_table.c.id == sa.bindparam("account")
+    )
+)
+_NEW_ACCOUNT = Prepared(accounts_table.insert())
+_SPENT = Prepared(
+    accounts_table.update()
+    .where(accounts_table.c.id == sa.bindparam("account"))
+    .values({name: sa.bindparam(name) for name in ("pure", "rho", "delta")})
+)
+_CHARGE = Prepared(
+    sa.select(charges_table.c.question).where(charges_table.c.question == sa.bindparam("asked"))
+)
+_NEW_CHARGE = Prepared(charges_table.insert())
+_NEW_CHARGED = Prepared(charged_table.insert())
+_ENDED = Prepared(
+    charges_table.update()
+    .where(charges_table.c.question == sa.bindparam("asked"), charges_table.c.outcome.is_(None))
+    .values(outcome=sa.bindparam("ended"))
+)
 
 frozen_table = sa.Table(
     "privacy_frozen",
@@ -64,6 +85,8 @@ frozen_table = sa.Table(
     sa.Column("size", sa.Integer, nullable=False),
 )
 """One line while the ledger is frozen: how many entries the log of the backup had."""
+
+_FROZEN = Prepared(sa.select(frozen_table.c.size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +108,12 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A question that has ended. `leaf` is the index of its outcome in the log."""
+    """A question that has ended. `leaf` is the index of its outcome in the log, `receipt` its receipt."""
 
     question: str
     outcome: Outcome
     leaf: int
+    receipt: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +149,19 @@ class Ledger:
             connection = transaction.connection
             if _frozen(connection) is not None:
                 raise ledger_restored()
-            if _charge(connection, question) is not None:
+            if _known(connection, question):
                 raise ValueError(f"question {question} was reserved before")
             spent: dict[str, Odometer] = {}
             for account in accounts:
-                before = _odometer(connection, account)
+                before = _spent(connection, account.id)
                 spent[account.id] = before.after(loss)
                 if not within(spent[account.id], account.limit):
                     raise budget_exceeded(account, before, loss)
             steps = in_steps(Odometer().after(loss))
-            connection.execute(
-                charges_table.insert().values(question=question, leaf=transaction.leaf, **steps)
-            )
+            _NEW_CHARGE.run(connection, question=question, leaf=transaction.leaf, outcome=None, **steps)
             for identity, odometer in spent.items():
                 _write(connection, identity, odometer)
-                connection.execute(charged_table.insert().values(question=question, account=identity))
+                _NEW_CHARGED.run(connection, question=question, account=identity)
             leaf = transaction.leaf
         return Reservation(question, leaf)
 
@@ -164,17 +186,12 @@ class Ledger:
 
         """
         with self._store.write(event) as transaction:
-            done = transaction.connection.execute(
-                charges_table.update()
-                .where(charges_table.c.question == question, charges_table.c.outcome.is_(None))
-                .values(outcome=outcome)
-            )
+            done = _ENDED.run(transaction.connection, asked=question, ended=outcome)
             if done.rowcount != 1:
                 raise ValueError(f"question {question} is not open")
             if also is not None:
                 also(transaction.connection)
-            leaf = transaction.leaf
-        return Settlement(question, outcome, leaf)
+        return Settlement(question, outcome, transaction.leaf, transaction.receipt())
 
     def freeze(self, size: int, event: Event) -> None:
         """Charge nothing more, as what was spent after entry `size` of the log may be lost; log `event`."""
@@ -190,24 +207,18 @@ class Ledger:
     def thaw(self, charges: Sequence[PastCharge], event: Event) -> None:
         """Take lost charges over, whatever the limits say, and charge again; log `event`."""
         with self._store.read() as connection:
-            missing = [lost for lost in charges if _charge(connection, lost.question) is None]
+            missing = [lost for lost in charges if not _known(connection, lost.question)]
         event = replace(event, facts={**event.facts, "charges": taken_over(missing)})
         with self._store.write(event) as transaction:
             connection = transaction.connection
             for lost in missing:
                 steps = in_steps(Odometer().after(lost.loss))
-                connection.execute(
-                    charges_table.insert().values(
-                        question=lost.question, leaf=transaction.leaf, outcome="failed", **steps
-                    )
+                _NEW_CHARGE.run(
+                    connection, question=lost.question, leaf=transaction.leaf, outcome="failed", **steps
                 )
                 for identity in lost.accounts:
-                    row = connection.execute(_ACCOUNT, {"account": identity}).one_or_none()
-                    before = Odometer() if row is None else Odometer(*_amounts(row))
-                    _write(connection, identity, before.after(lost.loss))
-                    connection.execute(
-                        charged_table.insert().values(question=lost.question, account=identity)
-                    )
+                    _write(connection, identity, _spent(connection, identity).after(lost.loss))
+                    _NEW_CHARGED.run(connection, question=lost.question, account=identity)
             connection.execute(frozen_table.delete())
 
     def state(self, account: Account) -> Odometer:
@@ -217,13 +228,13 @@ class Ledger:
     def states(self, accounts: Sequence[Account]) -> tuple[Odometer, ...]:
         """What each of `accounts` has spent, at one moment."""
         with self._store.read() as connection:
-            return tuple(_odometer(connection, account) for account in accounts)
+            return tuple(_spent(connection, account.id) for account in accounts)
 
     def would_accept(self, accounts: Sequence[Account], loss: Loss) -> Account | None:
         """The first account that would refuse `loss` now; None when all have room. Charges nothing."""
         with self._store.read() as connection:
             for account in accounts:
-                if not within(_odometer(connection, account).after(loss), account.limit):
+                if not within(_spent(connection, account.id).after(loss), account.limit):
                     return account
         return None
 
@@ -242,9 +253,13 @@ class Ledger:
             accounts.setdefault(row.question, []).append(row.account)
         first = {row.question: row for row in reversed(rows)}
         return tuple(
-            Intent(question, tuple(names), Loss(*_amounts(first[question])), first[question].leaf)
+            Intent(question, tuple(names), _loss(first[question]), first[question].leaf)
             for question, names in accounts.items()
         )
+
+
+def _loss(row: sa.Row[tuple[object, ...]]) -> Loss:
+    return Loss(*_amounts(row.pure, row.rho, row.delta))
 
 
 def taken_over(charges: Sequence[PastCharge]) -> str:
@@ -257,22 +272,25 @@ def taken_over(charges: Sequence[PastCharge]) -> str:
 
 
 def _frozen(connection: sa.Connection) -> int | None:
-    return connection.scalar(sa.select(frozen_table.c.size))
+    row = _FROZEN.run(connection).fetchone()
+    return None if row is None else int(row[0])
 
 
-def _charge(connection: sa.Connection, question: str) -> sa.Row[tuple[str]] | None:
-    wanted = sa.select(charges_table.c.question).where(charges_table.c.question == question)
-    return connection.execute(wanted).one_or_none()
+def _known(connection: sa.Connection, question: str) -> bool:
+    return _CHARGE.run(connection, asked=question).fetchone() is not None
 
 
-def _odometer(connection: sa.Connection, account: Account) -> Odometer:
-    row = connection.execute(_ACCOUNT, {"account": account.id}).one_or_none()
-    return Odometer() if row is None else Odometer(*_amounts(row))
+def _spent(connection: sa.Connection, account: str) -> Odometer:
+    row = _ACCOUNT.run(connection, account=account).fetchone()
+    return Odometer() if row is None else Odometer(*_amounts(*row))
 
 
-def _amounts(row: sa.Row[tuple[object, ...]]) -> tuple[Decimal | None, Decimal, Decimal]:
-    pure = None if row.pure is None else WIDE.multiply(row.pure, EPSILON_STEP)
-    return pure, WIDE.multiply(row.rho, EPSILON_STEP), WIDE.multiply(row.delta, DELTA_STEP)
+def _amounts(pure: int | None, rho: int, delta: int) -> tuple[Decimal | None, Decimal, Decimal]:
+    return (
+        None if pure is None else WIDE.multiply(pure, EPSILON_STEP),
+        WIDE.multiply(rho, EPSILON_STEP),
+        WIDE.multiply(delta, DELTA_STEP),
+    )
 
 
 def in_steps(odometer: Odometer) -> dict[str, int | None]:
@@ -291,6 +309,5 @@ def _steps(amount: Decimal, step: Decimal) -> int:
 def _write(connection: sa.Connection, account: str, odometer: Odometer) -> None:
     """Write the state that was checked: sums are made in whole numbers here, never by the database."""
     steps = in_steps(odometer)
-    known = connection.execute(accounts_table.update().where(accounts_table.c.id == account).values(**steps))
-    if known.rowcount == 0:
-        connection.execute(accounts_table.insert().values(id=account, **steps))
+    if _SPENT.run(connection, account=account, **steps).rowcount == 0:
+        _NEW_ACCOUNT.run(connection, id=account, **steps)

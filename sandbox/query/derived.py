@@ -45,6 +45,14 @@ cubes_table = sa.Table(
     sa.Column("cells", sa.LargeBinary, nullable=False),
 )
 
+_CUBES = (
+    sa.select(cubes_table, answers_table)
+    .join(answers_table, answers_table.c.question == cubes_table.c.question)
+    .where(cubes_table.c.base == sa.bindparam("same"))
+    .order_by(answers_table.c.epsilon.desc(), cubes_table.c.question)
+    .limit(MOST_CUBES)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Derived:
@@ -101,15 +109,8 @@ def derive(store: Store, priced: Priced, base: Base | None, seconds: float) -> D
     """The most accurate stored answer from which this one follows, if as accurate as what was asked for."""
     if base is None:
         return None
-    wanted = (
-        sa.select(cubes_table, answers_table)
-        .join(answers_table, answers_table.c.question == cubes_table.c.question)
-        .where(cubes_table.c.base == base.digest)
-        .order_by(answers_table.c.epsilon.desc(), cubes_table.c.question)
-        .limit(MOST_CUBES)
-    )
     with store.read() as connection:
-        rows = connection.execute(wanted).all()
+        rows = connection.execute(_CUBES, {"same": base.digest}).all()
     best: Derived | None = None
     for row in rows:
         text, conditions, keys, measures, additive = json.loads(store.unseal(row.cube))

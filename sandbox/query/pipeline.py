@@ -196,9 +196,8 @@ def _new(
         fail(charged, question.actor, context.ledger)
         raise
     settled = settle(charged, processed, noised, keys, question.actor, context.ledger, context.store)
-    receipt = context.store.receipt(settled.leaf)
     return present.answer(
-        charged.question, rewritten.analyzed, settled_price, processed, context.ledger, receipt
+        charged.question, rewritten.analyzed, settled_price, processed, context.ledger, settled.receipt
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,11 +23,11 @@ from sandbox.query.stored import encode, save
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An answered question; `leaf` is its settlement in the log."""
+    """An answered question, and the receipt of its settlement in the log."""
 
     charged: Charged
     processed: Processed
-    leaf: int
+    receipt: Mapping[str, Any]
 
 
 def settle(
@@ -50,7 +51,7 @@ def settle(
         keep_cells(connection, store, charged.question, keys[1], noised)
 
     settlement = ledger.settle(charged.question, "answered", event, also=keep)
-    return Settled(charged, processed, settlement.leaf)
+    return Settled(charged, processed, settlement.receipt)
 
 
 def fail(charged: Charged, actor: Actor, ledger: Ledger) -> None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from sandbox.audit.event import EventKind
+from sandbox.audit.prepared import Prepared
 from sandbox.audit.store import Store, metadata
 from sandbox.catalog.model import TableVersion
 from sandbox.errors import ErrorCode, SandboxError
@@ -33,6 +34,16 @@ answers_table = sa.Table(
     sa.Column("mechanism", sa.String, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
+
+_FOUND = Prepared(
+    sa.select(
+        answers_table.c.question, answers_table.c.epsilon, answers_table.c.mechanism, answers_table.c.body
+    )
+    .where(answers_table.c.key == sa.bindparam("same"), answers_table.c.epsilon >= sa.bindparam("least"))
+    .order_by(answers_table.c.epsilon.desc(), answers_table.c.question)
+    .limit(1)
+)
+_KEPT = Prepared(answers_table.insert())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +88,9 @@ def key_of(priced: Priced, versions: Mapping[str, TableVersion]) -> str:
 
 def find(store: Store, key: str, epsilon: Decimal) -> StoredAnswer | None:
     """The stored answer of this key that was paid with at least `epsilon`, the dearest first."""
-    wanted = (
-        sa.select(answers_table)
-        .where(answers_table.c.key == key, answers_table.c.epsilon >= _steps(epsilon))
-        .order_by(answers_table.c.epsilon.desc(), answers_table.c.question)
-        .limit(1)
-    )
     with store.read() as connection:
-        row = connection.execute(wanted).one_or_none()
-    return None if row is None else stored_answer(row)
+        row = _FOUND.run(connection, same=key, least=_steps(epsilon)).fetchone()
+    return None if row is None else StoredAnswer(row[0], row[1] * EPSILON_STEP, row[2], row[3])
 
 
 def stored_answer(row: sa.Row[Any]) -> StoredAnswer:
@@ -121,14 +126,9 @@ def encode(table: pa.Table) -> bytes:
 
 def save(connection: sa.Connection, question: str, key: str, priced: Priced, body: bytes) -> None:
     """Keep an answer, in the transaction that settles its question."""
-    row = {
-        "question": question,
-        "key": key,
-        "epsilon": _steps(priced.epsilon),
-        "mechanism": "gaussian" if priced.loss.epsilon is None else "laplace",
-        "body": body,
-    }
-    connection.execute(answers_table.insert().values(**row))
+    mechanism = "gaussian" if priced.loss.epsilon is None else "laplace"
+    epsilon = _steps(priced.epsilon)
+    _KEPT.run(connection, question=question, key=key, epsilon=epsilon, mechanism=mechanism, body=body)
 
 
 def _steps(epsilon: Decimal) -> int:
