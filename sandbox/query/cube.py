@@ -19,8 +19,7 @@ from sqlglot import exp
 
 from sandbox.query.analyze import Analyzed
 from sandbox.query.boundary import Boundary, Measure, Measures
-from sandbox.query.parse import DIALECT
-from sandbox.query.post_text import nameless
+from sandbox.query.meaning import meaning, names_in
 from sandbox.query.relations import column
 from sandbox.query.vocabulary import conjuncts
 
@@ -77,18 +76,19 @@ def follows(analyzed: Analyzed, cube: Cube) -> Follows | None:
     if not set(own.keys) <= set(cube.keys):
         return None
     further = [tree for text, tree in conditions.items() if text not in cube.conditions]
-    on_keys = [_on_keys(tree, cube) for tree in further]
+    names = names_in(boundary.rows)
+    on_keys = [_on_keys(tree, cube, names) for tree in further]
     given_up = set(cube.keys) - set(own.keys)
-    names: dict[str, str] = {}
+    measures: dict[str, str] = {}
     for m in boundary.measures:
         same = [name for name, text in cube.measures.items() if text == own.measures[m.name]]
         if not same or (given_up and not (_adds_up(m) or (cube.additive and m.kind is Measures.UNITS))):
             return None
-        names[m.name] = same[0]
+        measures[m.name] = same[0]
     if any(tree is None for tree in on_keys):
         return None
     return Follows(
-        tuple(cube.keys.index(k) for k in own.keys), names, tuple(t for t in on_keys if t is not None)
+        tuple(cube.keys.index(k) for k in own.keys), measures, tuple(t for t in on_keys if t is not None)
     )
 
 
@@ -96,11 +96,11 @@ def _adds_up(m: Measure) -> bool:
     return m.kind not in (Measures.UNITS, Measures.DISTINCT)
 
 
-def _on_keys(condition: exp.Expr, cube: Cube) -> exp.Expr | None:
+def _on_keys(condition: exp.Expr, cube: Cube, names: Mapping[str, str]) -> exp.Expr | None:
     """The condition over the cube's key columns; None when it speaks of anything else."""
 
     def placed(node: exp.Expr) -> exp.Expr:
-        text = node.sql(DIALECT)
+        text = meaning(node, names)
         return column(f"k{cube.keys.index(text)}", "cube") if text in cube.keys else node
 
     tree = condition.copy().transform(placed)
@@ -109,28 +109,31 @@ def _on_keys(condition: exp.Expr, cube: Cube) -> exp.Expr | None:
 
 
 def _read(boundary: Boundary) -> tuple[Cube, dict[str, exp.Expr]]:
-    rows = nameless(boundary.rows.copy())
+    rows = boundary.rows
+    names = names_in(rows)
     outputs = {item.alias: item.this for item in rows.selects}
     conditions: dict[str, exp.Expr] = {}
-    base = rows.copy()
+    starred: list[exp.Select] = []
+    where = None
     if _plain(rows):
         where = rows.args.get("where")
-        conditions = {c.sql(DIALECT): c for c in (conjuncts(where.this) if where is not None else ())}
-        base.set("where", None)
-        base.set("expressions", [exp.Star()])
-        for stored in list(base.find_all(exp.Select)):
-            source = stored.args.get("from_")
-            if source is not None and isinstance(source.this, exp.Table) and _plain(stored):
-                # A stored table's columns mean the same in every question under the same policy.
-                stored.set("expressions", [exp.Star()])
+        if where is not None:
+            conditions = {meaning(c, names): c for c in conjuncts(where.this)}
+        # A stored table's columns mean the same in every question under the same policy.
+        starred = [rows, *(s for s in rows.find_all(exp.Select) if _of_stored(s))]
     measures = {}
     for m in boundary.measures:
-        argument = outputs[m.argument].sql(DIALECT) if m.argument is not None else ""
+        argument = meaning(outputs[m.argument], names) if m.argument is not None else ""
         facts = (m.kind.value, m.decimal, m.scale, m.decimals, f"{m.middle:f}", argument)
         measures[m.name] = repr(facts)
-    keys = tuple(outputs[k.name].sql(DIALECT) for k in boundary.keys)
-    cube = Cube(base.sql(DIALECT), tuple(conditions), keys, measures, boundary.groups == 1)
-    return cube, conditions
+    keys = tuple(meaning(outputs[k.name], names) for k in boundary.keys)
+    base = meaning(rows, starred=starred, without=() if where is None else (where,))
+    return Cube(base, tuple(conditions), keys, measures, boundary.groups == 1), conditions
+
+
+def _of_stored(select: exp.Select) -> bool:
+    source = select.args.get("from_")
+    return source is not None and isinstance(source.this, exp.Table) and _plain(select)
 
 
 def _plain(select: exp.Select) -> bool:

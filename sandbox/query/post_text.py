@@ -1,24 +1,27 @@
 """The text of the post-processing SELECT, made once for each question.
 
-The half-widths that it reads are parameters: they follow from the price, not from what is asked.
+The half-widths that it reads follow from the price, not from what is asked. They are columns beside those
+of the one noisy table that it reads, so that the engine need not plan it again for others; where it reads
+several, or groups them, they are parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from sqlglot import exp
 
 from sandbox.query.half_widths import HALF_WIDTH
 from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.kept_parts import different
+from sandbox.query.meaning import meaning
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.shared_parts import shared
 from sandbox.query.typed import cast
-from sandbox.query.vocabulary import sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class PostSelect:
 
     Attributes:
         text: DuckDB's SQL.
-        meaning: the same, names that a person chose numbered: tells questions apart, never runs.
-        widths: by parameter, the noisy table and the measure whose half-width it stands for.
+        meaning: what it says, whatever a person called its columns: tells questions apart, never runs.
+        widths: by column or parameter, the noisy table and the measure whose half-width it stands for.
+        table: the noisy table beside whose columns the half-widths are; None: they are parameters.
         grows: whether it may give more rows than its tables have together.
 
     """
@@ -36,23 +40,50 @@ class PostSelect:
     text: str
     meaning: str
     widths: Mapping[str, tuple[str, str]]
+    table: str | None
     grows: bool
 
 
 def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
     """The SELECT with its half-widths turned into parameters; `numbers` are the columns with noise."""
+    table = _one_table(post) if numbers else None
     tree = shared(post, numbers)
-    tree = post.copy() if tree is post else tree
     names: dict[tuple[str, str], str] = {}
-    for node in list(tree.find_all(exp.Column)):
-        if node.name.startswith(HALF_WIDTH):
-            width = (node.table, node.name.removeprefix(HALF_WIDTH))
-            name = names.setdefault(width, f"w{len(names)}")
-            node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
+    if table is not None:
+        for node in different(post):
+            if _is_width(node):
+                names[table, node.name.removeprefix(HALF_WIDTH)] = node.name
+    else:
+        tree = post.copy() if tree is post else tree
+        for node in list(tree.find_all(exp.Column)):
+            if _is_width(node):
+                width = (node.table, node.name.removeprefix(HALF_WIDTH))
+                name = names.setdefault(width, f"w{len(names)}")
+                node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
     grows = any(isinstance(node, exp.Join) for node in different(post))
-    text = tree.sql(DIALECT, copy=False)
-    meaning = nameless(_numbered(post)).sql(DIALECT, copy=False)
-    return PostSelect(text, meaning, {n: width for width, n in names.items()}, grows)
+    text = tree.sql(DIALECT, copy=tree is post)
+    return PostSelect(text, meaning(_numbered(post)), {n: width for width, n in names.items()}, table, grows)
+
+
+def _one_table(post: exp.Select) -> str | None:
+    """The table of a SELECT that reads one, row by row, and whose half-widths are all of its columns."""
+    source = post.args.get("from_")
+    if source is None or not isinstance(source.this, exp.Table) or source.this.alias:
+        return None
+    name: str = source.this.name
+    clauses = {clause for clause, value in post.args.items() if value}
+    if not clauses <= {"expressions", "from_", "where", "order", "limit", "offset"}:
+        return None
+    for node in different(post):
+        if isinstance(node, exp.AggFunc | exp.Window) or (isinstance(node, exp.Query) and node is not post):
+            return None
+        if _is_width(node) and node.table != name:
+            return None
+    return name
+
+
+def _is_width(node: exp.Expr) -> TypeGuard[exp.Column]:
+    return isinstance(node, exp.Column) and node.name.startswith(HALF_WIDTH)
 
 
 def _numbered(post: exp.Select) -> exp.Select:
@@ -71,25 +102,3 @@ def _numbered(post: exp.Select) -> exp.Select:
         if isinstance(by, exp.Column) and not by.table and by.name in names:
             ordered.set("this", column(names[by.name]))
     return tree
-
-
-def nameless(tree: exp.Select) -> exp.Select:
-    """`tree`, changed: the aliases of its sources numbered, in it and in every SELECT within."""
-    for select in list(tree.find_all(exp.Select)):
-        renamed: dict[str, str] = {}
-        for i, source in enumerate(sources_of(select)):
-            alias = source.args.get("alias")
-            if alias is not None:
-                renamed[alias.name] = f"s{i}"
-                alias.set("this", exp.to_identifier(f"s{i}", quoted=True))
-        for reference in list(_own_columns(select)):
-            if reference.table in renamed:
-                reference.set("table", exp.to_identifier(renamed[reference.table], quoted=True))
-    return tree
-
-
-def _own_columns(select: exp.Select) -> Iterator[exp.Column]:
-    """Columns of `select` itself: a SELECT within it reaches into no other."""
-    for node in select.walk(prune=lambda n: isinstance(n, exp.Select) and n is not select):
-        if isinstance(node, exp.Column):
-            yield node

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from functools import lru_cache
-from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
@@ -28,19 +26,14 @@ from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.noise import Noised
 from sandbox.query.parse import DIALECT, place_of
 from sandbox.query.places import whole
-from sandbox.query.post_text import PostSelect
+from sandbox.query.post_plan import engine, plan_of, sample
 from sandbox.query.price import Priced, half_width
 from sandbox.query.rewrite import Rewritten
 from sandbox.query.typed import Typed, cast
-from sandbox.vault.engine import interrupted_after, open_engine, question_failed
+from sandbox.vault.engine import interrupted_after, question_failed
 
-ENGINE_MB = 1024
 MOST_BYTES = 256 << 20  # of one answer: it is read out beyond the reach of the engine's own memory limit
 BATCH_ROWS = 100_000
-_EXAMPLES: dict[pa.DataType, Any] = {
-    pa.int64(): 1, pa.float64(): 1.0, pa.bool_(): True, pa.date32(): date(2000, 1, 1),
-    pa.timestamp("us"): datetime(2000, 1, 1), pa.string(): "a", pa.null(): None,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ def post_process(rewritten: Rewritten, priced: Priced | None, noised: Noised, se
         SandboxError: `question-failed`.
 
     """
-    result = _run(rewritten.post, _widths(rewritten, priced), noised, seconds)
+    result = _run(rewritten, _widths(rewritten, priced), noised.tables, seconds)
     return split(result, rewritten.analyzed.authorized.resolved.output)
 
 
@@ -69,11 +62,13 @@ def rehearse(rewritten: Rewritten, seconds: float) -> None:
         SandboxError: `sql-type`.
 
     """
-    analyzed = rewritten.analyzed
-    tables = [(b.name, _noisy_schema(b, analyzed.folds)) for b in analyzed.boundaries]
-    tables += [(o.name, _schema(o.columns, ())) for o in analyzed.open_tables]
+    analyzed, post = rewritten.analyzed, rewritten.post
+    tables = _schemas(rewritten)
     try:
-        _runs(rewritten.post.text, frozenset(rewritten.post.widths), tuple(tables), seconds)
+        if post.table is not None:
+            plan_of(post.text, tables, seconds)
+        else:
+            _runs(post.text, frozenset(post.widths), tables, seconds)
         return
     except duckdb.Error:
         pass
@@ -86,6 +81,17 @@ def rehearse(rewritten: Rewritten, seconds: float) -> None:
         "Check the types on both sides of each operator; CAST where they differ. Nothing was charged.",
         place=place_of(wrong, sql) or whole(sql),
     )
+
+
+def _schemas(rewritten: Rewritten) -> tuple[tuple[str, pa.Schema], ...]:
+    """The types of the tables that the SELECT reads, by name."""
+    analyzed, post = rewritten.analyzed, rewritten.post
+    tables = [(b.name, _noisy_schema(b, analyzed.folds)) for b in analyzed.boundaries]
+    tables += [(o.name, _schema(o.columns, ())) for o in analyzed.open_tables]
+    if post.table is None:
+        return tuple(tables)
+    widths = [pa.field(name, pa.float64()) for name in post.widths]
+    return tuple((n, pa.schema([*s, *widths]) if n == post.table else s) for n, s in tables)
 
 
 def _plain(post: exp.Select) -> exp.Select:
@@ -131,9 +137,9 @@ def _runs(
 @contextmanager
 def _made_up(tables: Sequence[tuple[str, pa.Schema]]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A cursor that sees one made-up row of each table."""
-    with _engine().cursor() as cursor:
+    with engine().cursor() as cursor:
         for name, schema in tables:
-            cursor.register(name, _sample(schema))
+            cursor.register(name, sample(schema))
         yield cursor
 
 
@@ -152,15 +158,6 @@ def _schema(
     fields: list[tuple[str, pa.DataType]] = [*((name, arrow_type(t)) for name, t in typed.items()), *cells]
     fields += [(m.name, pa.decimal128(38, m.scale) if m.decimal else pa.int64()) for m in measures]
     return pa.schema(fields or [("nothing", pa.null())])
-
-
-def _sample(schema: pa.Schema) -> pa.Table:
-    """One made-up row: a SELECT in the place of a value may not find two."""
-    return pa.table([pa.array([_example(field.type)], field.type) for field in schema], schema=schema)
-
-
-def _example(kind: pa.DataType) -> Any:
-    return [(_example(kind.key_type), 1)] if pa.types.is_map(kind) else _EXAMPLES.get(kind, Decimal(0))
 
 
 def split(result: pa.Table, output: tuple[str, ...]) -> Processed:
@@ -204,15 +201,19 @@ def _widths(rewritten: Rewritten, priced: Priced | None) -> dict[str, float]:
     }
 
 
-@lru_cache(maxsize=1)
-def _engine() -> duckdb.DuckDBPyConnection:
-    return open_engine(ENGINE_MB, threads=1)
-
-
-def _run(post: PostSelect, widths: dict[str, float], noised: Noised, seconds: float) -> pa.Table:
+def _run(
+    rewritten: Rewritten, widths: dict[str, float], tables: Mapping[str, pa.Table], seconds: float
+) -> pa.Table:
+    post = rewritten.post
     try:
-        with _engine().cursor() as cursor:
-            for name, table in noised.tables.items():
+        if post.table is not None:
+            tables = {n: _beside(t, widths) if n == post.table else t for n, t in tables.items()}
+            plan = plan_of(post.text, _schemas(rewritten), seconds)
+            if plan.fits(tables):
+                return plan.run(tables, seconds)
+            widths = {}
+        with engine().cursor() as cursor:
+            for name, table in tables.items():
                 cursor.register(name, table)
             with interrupted_after(cursor, seconds):
                 if post.grows:
@@ -227,6 +228,13 @@ def _run(post: PostSelect, widths: dict[str, float], noised: Noised, seconds: fl
         raise question_failed() from None
 
 
+def _beside(table: pa.Table, widths: Mapping[str, float]) -> pa.Table:
+    """A noisy table with the half-widths of its columns, which are the same in every row."""
+    for name, width in widths.items():
+        table = table.append_column(name, pa.array(np.full(table.num_rows, width), pa.float64()))
+    return table
+
+
 def run_public(sql: str, tables: Mapping[str, pa.Table], seconds: float) -> pa.Table:
     """Run SQL of our own over tables that may be seen.
 
@@ -235,7 +243,7 @@ def run_public(sql: str, tables: Mapping[str, pa.Table], seconds: float) -> pa.T
 
     """
     try:
-        with _engine().cursor() as cursor:
+        with engine().cursor() as cursor:
             for name, table in tables.items():
                 cursor.register(name, table)
             with interrupted_after(cursor, seconds):

@@ -24,8 +24,8 @@ from sandbox.query.buckets import PART, bucketed
 from sandbox.query.cells import joined_counts, leaf_counts
 from sandbox.query.growth import check_expanded
 from sandbox.query.limits import kept, key_literal, least_hash, listed
-from sandbox.query.parse import DIALECT
-from sandbox.query.post_text import PostSelect, nameless, post_select
+from sandbox.query.meaning import meaning
+from sandbox.query.post_text import PostSelect, post_select
 from sandbox.query.relations import aliased, column, subquery
 from sandbox.query.typed import NATIVE_WIDTH, cast, decimal_type, held, type_of
 from sandbox.query.unit_bits import numbered, public_only
@@ -71,12 +71,12 @@ def rewrite(analyzed: Analyzed) -> Rewritten:
     for tree in (*(t for e in exact for t in e.trees), analyzed.post):
         check_expanded(tree)
     parts = [
-        "".join(nameless(t.copy()).sql(DIALECT, copy=False) for t in (e.tree, *e.ranks))
+        "".join(meaning(t) for t in (e.tree, *e.ranks))
         + repr((e.boundary.floor, e.boundary.groups, [name for name, _ in e.buckets]))
         + repr([(t.grid, t.shape, [(p.reading, p.fraction) for p in t.points]) for t in e.boundary.trees])
         for e in exact
     ]
-    parts += [o.tree.sql(DIALECT) for o in analyzed.open_tables]
+    parts += [meaning(o.tree) for o in analyzed.open_tables]
     parts += [repr(fold.meaning) for fold in analyzed.folds]
     numbers = {m.name for b in analyzed.boundaries for m in b.measures}
     post = post_select(analyzed.post, numbers)
