@@ -38,12 +38,17 @@ class Timing:
         return statistics.median(a / b for a, b in zip(self.processor, other.processor, strict=True))
 
 
-def interleaved(contestants: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, Timing]:
+def interleaved(
+    contestants: Mapping[str, Callable[[int], object]],
+    rounds: int,
+    between: Callable[[], None] = lambda: None,
+) -> dict[str, Timing]:
     """Each contestant in turn, `rounds` times, after one round that does not count.
 
     Args:
         contestants: called with the number of the round.
         rounds: at least 1.
+        between: called after each, outside of its time.
 
     """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
@@ -52,6 +57,7 @@ def interleaved(contestants: Mapping[str, Callable[[int], object]], rounds: int)
             wall, processor = time.perf_counter(), time.process_time()
             run(number)
             taken[name].append((time.perf_counter() - wall, time.process_time() - processor))
+            between()
     return {
         name: Timing(tuple(w for w, _ in pairs[1:]), tuple(p for _, p in pairs[1:]))
         for name, pairs in taken.items()

@@ -23,7 +23,7 @@ from benchmarks.steps import PHASES, Spent, phases, watched
 from benchmarks.steps import WHOLE as WHOLE_QUESTION
 from benchmarks.timing import Timing, interleaved
 from benchmarks.tpch_questions import QUESTIONS, TpchQuestion
-from sandbox.api.server import collector_spared
+from sandbox.api.collector import collector_spared, tidy
 from sandbox.query import pipeline
 from sandbox.query.execute import execute, locate
 from sandbox.service import home as homes
@@ -91,6 +91,7 @@ def _compared(
             NATIVE: lambda n: plain.sql(question.text(native, n)).to_arrow_table(),
         },
         rounds,
+        between=tidy,
     )
 
 
@@ -102,6 +103,7 @@ def _asked(question: TpchQuestion, home: Home, rounds: int) -> Spent:
         whole = spent.timed(WHOLE_QUESTION, opc.ask)
         for number in range(rounds + 1, 2 * rounds + 1):
             whole(home, me, question.text(protected, number), GRANT, EPSILON)
+            tidy()
     return spent
 
 

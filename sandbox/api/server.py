@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import uvicorn
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.api.application import create_app
+from sandbox.api.collector import Tidied, collector_spared
 from sandbox.api.intake import HEAD_BYTES
 from sandbox.api.prefix import Prefixed
 from sandbox.errors import ErrorCode, SandboxError
@@ -29,7 +29,6 @@ from sandbox.service.home import Home
 from sandbox.settings import Settings
 
 CONNECTIONS = 500
-NEW_OBJECTS = 50_000  # between two looks at the youngest
 
 
 def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None:
@@ -56,30 +55,12 @@ def run(settings: Settings, home: Home, pages: Sequence[BaseRoute] = ()) -> None
         signal.signal(signal.SIGTERM, before)
 
 
-@contextlib.contextmanager
-def collector_spared() -> Iterator[None]:
-    """Take what the process has loaded out of garbage collection, and collect less often.
-
-    Reading a question makes some ten thousand small objects at once, and each time Python would look
-    through all that the libraries hold as well: two fifths of the time of a question of many parts.
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(NEW_OBJECTS, 20, 20)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()  # or the engine complains, at the end, of what was not given back
-
-
 def configuration(
     settings: Settings, home: Home, host: str, port: int, pages: Sequence[BaseRoute] = ()
 ) -> uvicorn.Config:
     """How uvicorn serves `home`: limits, and nothing in its log that tells of questions."""
     prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "")
-    app = create_app(home, pages)
+    app = Tidied(create_app(home, pages))
     return uvicorn.Config(
         Prefixed(app, prefix) if prefix else app,
         host=host,

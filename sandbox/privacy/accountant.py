@@ -83,7 +83,7 @@ def rho_to_epsilon(rho: Decimal, delta: Decimal) -> Decimal:
         return Decimal(0).quantize(EPSILON_STEP)
     if delta == 0:
         return _INFINITE
-    excess = Decimal(_best_excess(float(rho), -float(_DIGITS.ln(delta))))
+    excess = Decimal(_best_excess(float(rho), _log_inverse(delta)))
     return spend_epsilon(max(Decimal(0), _DIGITS.add(_bound(rho, delta, excess), _SLACK)))
 
 
@@ -101,7 +101,7 @@ def epsilon_to_rho(epsilon: Decimal, delta: Decimal) -> Decimal:
         raise ValueError("epsilon is not negative, and delta lies between 0 and 1")
     if delta == 0:
         return Decimal(0).quantize(EPSILON_STEP)
-    excess = Decimal(_best_excess_for(float(epsilon), -float(_DIGITS.ln(delta))))
+    excess = Decimal(_best_excess_for(float(epsilon), _log_inverse(delta)))
     found = max(Decimal(0), _largest_rho(epsilon, delta, excess))
     found = found.quantize(EPSILON_STEP, rounding=ROUND_FLOOR, context=WIDE)
     while found > 0 and rho_to_epsilon(found, delta) > epsilon:
@@ -163,6 +163,11 @@ def _rest(delta: Decimal, excess: Decimal, alpha: Decimal) -> Decimal:
     first = _DIGITS.ln(_DIGITS.divide(excess, alpha))
     second = _DIGITS.divide(_DIGITS.ln(_DIGITS.multiply(delta, alpha)), excess)
     return _DIGITS.subtract(first, second)
+
+
+@lru_cache(maxsize=4096)
+def _log_inverse(delta: Decimal) -> float:
+    return -float(_DIGITS.ln(delta))
 
 
 def _best_excess(rho: float, log_inverse_delta: float) -> float:

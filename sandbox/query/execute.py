@@ -14,6 +14,7 @@ from sqlglot import exp
 from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN, TableVersion
 from sandbox.catalog.store import Catalog
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.kept_parts import parts
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import OpenKey
 from sandbox.query.rewrite import Rewritten
@@ -56,10 +57,10 @@ def locate(rewritten: Rewritten, catalog: Catalog) -> Located:
     names = {f"{d}.{t}": (d, t) for d, t in map(visible.true_table, visible.tables)}
     needs: dict[str, set[str]] = {}
     for tree in trees:
-        for table in tree.find_all(exp.Table):
+        for table in parts(tree, exp.Table):
             base = table.find_ancestor(exp.Select)
             if base is not None:
-                needs.setdefault(table.name, set()).update(c.name for c in base.find_all(exp.Column))
+                needs.setdefault(table.name, set()).update(c.name for c in parts(base, exp.Column))
     versions: dict[str, TableVersion] = {}
     for name, columns in needs.items():
         version = catalog.current(*names[name])
@@ -141,8 +142,13 @@ def execute(rewritten: Rewritten, located: Located, hot: HotStore, seconds: floa
 
 
 def sql_of(tree: exp.Select, relations: Mapping[str, str]) -> str:
-    """The SQL of a rewritten tree, its placeholders replaced by real relations."""
-    placed = tree.copy()
-    for table in list(placed.find_all(exp.Table)):
-        table.replace(exp.to_table(relations[table.name], dialect=DIALECT))
-    return placed.sql(DIALECT, copy=False)
+    """The SQL of a rewritten tree, its placeholders replaced by real relations while it is written."""
+    tables = list(parts(tree, exp.Table))
+    before = [table.args for table in tables]
+    try:
+        for table in tables:
+            table.args = exp.to_table(relations[table.name], dialect=DIALECT).args
+        return tree.sql(DIALECT, copy=False)
+    finally:
+        for table, args in zip(tables, before, strict=True):
+            table.args = args

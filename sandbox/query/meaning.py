@@ -5,6 +5,7 @@ It tells questions apart, and never runs. To write SQL of a copy whose aliases a
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from sandbox.query.vocabulary import sources_of
 
 Names = Mapping[str, str]
 _NO_NAMES: Names = {}
+LONG = 200
 
 
 def names_in(select: exp.Select) -> Names:
@@ -79,3 +81,25 @@ def meaning(
 
     write(tree, names)
     return "".join(out)
+
+
+def digest(tree: exp.Expr) -> str:
+    """The same for trees of one form with the same names. What stands in several places is read once."""
+    known: dict[int, str] = {}
+
+    def said(node: exp.Expr) -> str:
+        found = known.get(id(node))
+        if found is None:
+            inner = ",".join(f"{name}={of(value)}" for name, value in sorted(node.args.items()) if value)
+            found = f"{node.key}({inner})"
+            if len(found) > LONG:
+                found = f"#{hashlib.sha256(found.encode()).hexdigest()}"
+            known[id(node)] = found
+        return found
+
+    def of(value: Any) -> str:
+        if isinstance(value, exp.Expr):
+            return said(value)
+        return f"[{','.join(map(of, value))}]" if isinstance(value, list) else repr(value)
+
+    return hashlib.sha256(said(tree).encode()).hexdigest()

@@ -7,7 +7,9 @@ several, or groups them, they are parameters.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -17,7 +19,7 @@ from sqlglot import exp
 from sandbox.query.half_widths import HALF_WIDTH
 from sandbox.query.joined_widths import ERROR_PREFIX
 from sandbox.query.kept_parts import different
-from sandbox.query.meaning import meaning
+from sandbox.query.meaning import digest, meaning
 from sandbox.query.parse import DIALECT
 from sandbox.query.relations import column
 from sandbox.query.shared_parts import shared
@@ -44,15 +46,37 @@ class PostSelect:
     grows: bool
 
 
+KEPT = 256
+_written: OrderedDict[tuple[str, frozenset[str]], PostSelect] = OrderedDict()
+_guard = threading.Lock()
+
+
 def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
-    """The SELECT with its half-widths turned into parameters; `numbers` are the columns with noise."""
-    table = _one_table(post) if numbers else None
+    """The SELECT with its half-widths as columns or parameters; `numbers` are the columns with noise.
+
+    A SELECT that was written before is not written again: constants of WHERE are not in it.
+    """
+    key = (digest(post), frozenset(numbers))
+    with _guard:
+        known = _written.get(key)
+        if known is not None:
+            _written.move_to_end(key)
+            return known
+    made = _post_select(post, numbers)
+    with _guard:
+        _written[key] = made
+        if len(_written) > KEPT:
+            _written.popitem(last=False)
+    return made
+
+
+def _post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
+    parts = list(different(post))
+    table = _one_table(post, parts) if numbers else None
     tree = shared(post, numbers)
     names: dict[tuple[str, str], str] = {}
     if table is not None:
-        for node in different(post):
-            if _is_width(node):
-                names[table, node.name.removeprefix(HALF_WIDTH)] = node.name
+        names = {(table, node.name.removeprefix(HALF_WIDTH)): node.name for node in parts if _is_width(node)}
     else:
         tree = post.copy() if tree is post else tree
         for node in list(tree.find_all(exp.Column)):
@@ -60,12 +84,13 @@ def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
                 width = (node.table, node.name.removeprefix(HALF_WIDTH))
                 name = names.setdefault(width, f"w{len(names)}")
                 node.replace(cast(exp.Parameter(this=exp.Var(this=name)), "DOUBLE"))
-    grows = any(isinstance(node, exp.Join) for node in different(post))
+    grows = any(isinstance(node, exp.Join) for node in parts)
     text = tree.sql(DIALECT, copy=tree is post)
-    return PostSelect(text, meaning(_numbered(post)), {n: width for width, n in names.items()}, table, grows)
+    widths = {name: width for width, name in names.items()}
+    return PostSelect(text, meaning(_numbered(post)), widths, table, grows)
 
 
-def _one_table(post: exp.Select) -> str | None:
+def _one_table(post: exp.Select, parts: Iterable[exp.Expr]) -> str | None:
     """The table of a SELECT that reads one, row by row, and whose half-widths are all of its columns."""
     source = post.args.get("from_")
     if source is None or not isinstance(source.this, exp.Table) or source.this.alias:
@@ -74,7 +99,7 @@ def _one_table(post: exp.Select) -> str | None:
     clauses = {clause for clause, value in post.args.items() if value}
     if not clauses <= {"expressions", "from_", "where", "order", "limit", "offset"}:
         return None
-    for node in different(post):
+    for node in parts:
         if isinstance(node, exp.AggFunc | exp.Window) or (isinstance(node, exp.Query) and node is not post):
             return None
         if _is_width(node) and node.table != name:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import BudgetBlock, Policy, PrivacyBlock
@@ -109,10 +110,10 @@ def price_at(rewritten: Rewritten, epsilon: Decimal, ledger: Ledger) -> Priced:
     states = list(zip(accounts, ledger.states(accounts), strict=True))
     room = _conversion_room(accounts, policies, delta)
     candidates = sorted(_candidates(boundaries, epsilon, delta, room), key=lambda c: c.error)
-    kept = [c for c in candidates if all(_keeps_price(o, a.limit, c.loss, epsilon) for a, o in states)]
+    kept = (c for c in candidates if all(_keeps_price(o, a.limit, c.loss, epsilon) for a, o in states))
     # With no room at all the pure one is shown; the reservation refuses it and says what is left.
-    pure = [c for c in candidates if c.loss.epsilon is not None]
-    chosen = next(iter((*kept, *(c for c in candidates if _fits(states, c.loss)), *pure)))
+    pure = (c for c in candidates if c.loss.epsilon is not None)
+    chosen = next(chain(kept, (c for c in candidates if _fits(states, c.loss)), pure))
     agreeing = _agreeing(chosen.boundaries, rewritten.analyzed.families)
     return Priced(rewritten, epsilon, chosen.loss, accounts, agreeing)
 

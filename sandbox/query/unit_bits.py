@@ -17,7 +17,7 @@ from sqlglot import exp
 from sandbox.catalog.model import NUMBER_COLUMN, UNIT_COLUMN
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import Boundary
-from sandbox.query.kept_parts import replaced
+from sandbox.query.kept_parts import parts, replaced
 from sandbox.query.limits import in_domain, key_literal
 from sandbox.query.relations import aliased, column
 
@@ -79,10 +79,10 @@ def by_bits(tree: exp.Select, boundary: Boundary, units: Mapping[str, int]) -> e
             depends on it.
 
     """
-    count = next((c for c in tree.find_all(exp.Count) if _counts_numbers(c)), None)
+    count = next((c for c in parts(tree, exp.Count) if _counts_numbers(c)), None)
     if count is None:
         return tree
-    source = next(t for t in tree.find_all(exp.Table) if _numbers(t))
+    source = next(t for t in parts(tree, exp.Table) if _numbers(t))
     most = units.get(source.name, 0)
     if not 0 < most * groups_of(boundary) <= MOST_BITS:
         return tree

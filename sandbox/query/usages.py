@@ -93,6 +93,8 @@ class _Walk:
     found: list[ColumnUsage]
 
     def use(self, origins: frozenset[Origin], use: Use, node: exp.Expr) -> None:
+        if not origins:
+            return
         where = place_of(node, self.sql)
         self.found.extend(ColumnUsage(table, column, use, where) for table, column in sorted(origins))
 

@@ -87,7 +87,7 @@ def check(path: Path, told: list[str]) -> None:
 
 
 def dies_at(statement: int) -> Callable[[sa.Engine], None]:
-    """The process kills itself before its `statement`-th statement, commits among them, as SQLite is told it."""
+    """The process kills itself before its `statement`-th statement (COMMIT is one), as SQLite is told it."""
 
     def prepare(engine: sa.Engine) -> None:
         seen = 0

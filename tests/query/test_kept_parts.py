@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlglot
 from hypothesis import given
 from sqlglot import exp
 
-from sandbox.query.kept_parts import different, replaced
+from sandbox.query.execute import sql_of
+from sandbox.query.kept_parts import different, parts, replaced
+from sandbox.query.meaning import digest
 from sandbox.query.relations import column
 from sandbox.query.shared_parts import shared
 from tests.query.test_shared_parts import NUMBERS, select, values
+from tests.query.world import published, rewritten
 
 PART = column("m1", "noisy_0")
 BY = exp.Paren(this=exp.Add(this=PART.copy(), expression=column("h", "noisy_0")))
@@ -62,3 +66,25 @@ def test_kept_parts_are_named_as_copies_are(first: str, second: str) -> None:
     other = parsed(second)
     tree.set("expressions", [value, exp.Add(this=value, expression=other), replaced(other, PART, value)])
     assert shared(tree, NUMBERS).sql("duckdb") == shared(tree.copy(), NUMBERS).sql("duckdb")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT kind, COUNT(*) AS n, AVG(days) AS d FROM visits GROUP BY kind",
+        "SELECT MEDIAN(days) AS m FROM visits WHERE kind = 'p'",
+        "SELECT COUNT(*) AS n FROM people JOIN visits ON id = pid",
+    ],
+)
+def test_a_tree_stays_as_it_was_when_its_sql_is_written(sql: str) -> None:
+    (exact, *_) = rewritten(sql, published()).exact
+    for tree in exact.trees:
+        relations = {table.name: f'"h1"."main"."{table.name}"' for table in parts(tree, exp.Table)}
+        before, of_copy = digest(tree), sql_of(tree.copy(), relations)
+        assert all(f'."{name}"' in of_copy for name in relations)
+        assert [sql_of(tree, relations) for _ in range(2)] == [of_copy, of_copy]
+        assert digest(tree) == before
+        if relations:
+            with pytest.raises(KeyError):
+                sql_of(tree, {})
+        assert digest(tree) == before
