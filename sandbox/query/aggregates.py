@@ -19,7 +19,8 @@ from sandbox.policy.types import Kind
 from sandbox.query.arithmetic import multiply
 from sandbox.query.boundary import Measure, Measuring, Weight, centre
 from sandbox.query.histograms import Cells, by_value
-from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.parse import place_of
+from sandbox.query.places import spoken
 from sandbox.query.ranks import quantile
 from sandbox.query.readings import QUANTILES, wanted
 from sandbox.query.relations import column
@@ -60,7 +61,7 @@ class Aggregates:
                     return self._count(node, condition)
                 case exp.CountIf():
                     test = self.scope.lowering.boolean(node.this)
-                    return self._count_where(test, condition, node.this.sql(DIALECT))
+                    return self._count_where(test, condition, spoken(node.this))
                 case exp.Sum():
                     typed = self._argument(node.this, condition)
                     measure, *_ = self.measuring.total(
@@ -101,8 +102,8 @@ class Aggregates:
     def _count_where(self, test: Typed, condition: Typed | None, text: str) -> exp.Expr:
         one = Typed(cast(exp.Literal.number(1), "BIGINT"), Kind.INTEGER, nullable=False, unit_level=True)
         counted = _where(one, test) if condition is None else _where(_where(one, test), condition)
-        label = f"{text} where {(condition or test).sql.sql(DIALECT)}" if condition or text == "*" else text
-        return self._column(self.measuring.count_values(counted, label.replace('"', "")[:80]))
+        label = f"{text} where {spoken((condition or test).sql)}" if condition or text == "*" else text
+        return self._column(self.measuring.count_values(counted, label[:80]))
 
     def _count_distinct(self, node: exp.Count, condition: Typed | None) -> exp.Expr:
         items = node.this.expressions
@@ -113,10 +114,10 @@ class Aggregates:
         typed = self.scope.lowering.lower(items[0])
         if condition is None and f"unit:{self.scope.unit}" in typed.links and not typed.nullable:
             return self._column(self.measuring.units())
-        text = items[0].sql(DIALECT).replace('"', "")[:60]
+        text = spoken(items[0], 60)
         if condition is not None:
             typed = _where(typed, condition)
-            text = f"{text} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+            text = f"{text} where {spoken(condition.sql)}"[:80]
         return self._column(self.measuring.count_distinct(typed, text))
 
     def _quantile(self, node: exp.Expr, condition: Typed | None) -> exp.Expr:
@@ -162,7 +163,7 @@ class Aggregates:
             y, x = _where(y, condition), _where(x, condition)
         if isinstance(node, exp.RegrCount):
             return self._column(self.measuring.count_values(y if sure else x, f"({_text(node, condition)})"))
-        texts = (_text(node, condition), node.args["expression"].sql(DIALECT).replace('"', "")[:60])
+        texts = (_text(node, condition), spoken(node.args["expression"], 60))
         first_y, middle_y, low_y, high_y = self.measuring.total(y, texts[0], centred=True, averaged=True)
         first_x, middle_x, low_x, high_x = self.measuring.total(x, texts[1], centred=True, averaged=True)
         product = multiply(centre(y)[0], centre(x)[0])
@@ -237,10 +238,10 @@ class Aggregates:
 
 def _text(node: exp.Expr, condition: Typed | None) -> str:
     """What the aggregate reads, as the question wrote it."""
-    argument = "*" if isinstance(node.this, exp.Star) else node.this.sql(DIALECT).replace('"', "")[:60]
+    argument = "*" if isinstance(node.this, exp.Star) else spoken(node.this, 60)
     if condition is None:
         return argument
-    return f"{argument} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+    return f"{argument} where {spoken(condition.sql)}"[:80]
 
 
 def _where(t: Typed, condition: Typed) -> Typed:

@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import localcontext
+from functools import partial
 
 from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.policy.types import Kind, Use
+from sandbox.policy.types import Use
 from sandbox.query.authorize import Authorized
 from sandbox.query.boundary import Boundary
+from sandbox.query.correlated import check_rows_found, found_by_key
+from sandbox.query.expressions import Lowering
 from sandbox.query.families import Family
 from sandbox.query.grouping_sets import has_levels
 from sandbox.query.growth import check_parts
@@ -30,7 +33,9 @@ from sandbox.query.half_widths import output_errors
 from sandbox.query.histograms import Fold
 from sandbox.query.kept_parts import different
 from sandbox.query.leveled import aggregate_levels
+from sandbox.query.nested import not_looked_up, of_open, of_unit
 from sandbox.query.open_keys import declared_keys
+from sandbox.query.open_rows import readable
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import groups_by_unit, rows_per_unit
 from sandbox.query.places import placed
@@ -183,13 +188,14 @@ class _Walk:
             public = {a: s for a, s in sources.items() if isinstance(s, Public)}
             return self._public(select, public, ctes)
         if len(below) < len(sources):
-            raise SandboxError(
+            why = next((s.why for s in sources.values() if isinstance(s, Public) and s.why), None)
+            raise why or SandboxError(
                 ErrorCode.SQL_JOIN,
                 "Protected rows cannot be joined with noisy answers.",
                 "Aggregate the protected table first, in a subquery, then join its answer.",
                 place=place_of(select.args["joins"][0], self.sql),
             )
-        scope = combine(select, below, self.sql, lambda n, look, unit: self._semi_join(n, look, unit, ctes))
+        scope = combine(select, below, self.sql, partial(self._nested, ctes))
         self.keys |= scope.keys
         if has_levels(select):
             boundaries, family, answer = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
@@ -217,8 +223,14 @@ class _Walk:
     def _public(
         self, select: exp.Select, sources: Mapping[str, Public], ctes: Mapping[str, _Named]
     ) -> Public:
-        """Post-processing; open rows that are only filtered and projected can still be joined below."""
-        return post_process(select, sources, lambda node: self._scalar(node, ctes))
+        """Post-processing; of open rows alone, in a form that protected ones can look up if there is one."""
+        found = found_by_key(select, sources)
+        check_rows_found(select, sources, found, self.sql)
+        self.keys |= {key for unique in found.values() for key in unique.keys}
+        answer = post_process(select, sources, lambda node: self._scalar(node, ctes))
+        if select is self.authorized.resolved.tree:
+            return answer
+        return readable(select, sources, answer, self.sql, partial(self._nested_open, ctes))
 
     def _scalar(self, node: exp.Subquery, ctes: Mapping[str, _Named]) -> exp.Select:
         """A SELECT in the place of a value, above the boundary: its own post-processing."""
@@ -232,36 +244,48 @@ class _Walk:
             )
         return inner.tree
 
-    def _semi_join(
+    def _nested(
         self,
-        node: exp.In,
+        ctes: Mapping[str, _Named],
+        node: exp.In | exp.Subquery,
+        lowering: Lowering,
         lookup: Callable[[exp.Column], Typed],
         unit: str,
-        ctes: Mapping[str, _Named],
     ) -> Typed:
-        """`x IN (SELECT y …)` on protected rows, where both are the unit: whether it has such a row."""
-        inner = self.select(node.args["query"].this, ctes)
-        outputs = node.args["query"].this.selects
-        if len(outputs) == 1 and isinstance(node.this, exp.Column):
-            mine, name = lookup(node.this), outputs[0].alias_or_name
-            linked = isinstance(inner, Rows) and bool(mine.links & inner.columns[name].links)
-            if isinstance(inner, Rows) and linked and inner.unit == unit:
-                own = exp.Select(expressions=[column(UNIT_COLUMN)])
-                own = own.from_(
-                    exp.Subquery(this=inner.tree, alias=exp.TableAlias(this=exp.to_identifier("s")))
-                )
-                unit_here = column(UNIT_COLUMN, node.this.table)
-                # NULL IN (…) is NULL or FALSE by whether *anybody* is in the list: it must depend on nobody.
-                known = exp.Not(this=exp.Paren(this=exp.Is(this=unit_here.copy(), expression=exp.Null())))
-                among = exp.In(this=unit_here, query=exp.Subquery(this=own))
-                tree = exp.Case(ifs=[exp.If(this=known, true=among)])
-                return Typed(tree, Kind.BOOLEAN, keys=(False, True), nullable=False, unit_level=True)
-        raise SandboxError(
-            ErrorCode.SQL_JOIN,
-            "IN (SELECT …) on protected rows compares units, as in: id IN (SELECT id FROM …).",
-            "For values of an open table use a join: JOIN regions ON people.city = regions.city.",
-            place=place_of(node, self.sql),
-        )
+        """A SELECT in an expression over protected rows: what open tables say, or rows of the same unit."""
+        query = node.args["query"].this if isinstance(node, exp.In) else node.this
+        inner = self._whole(query, ctes)
+        if isinstance(inner, Open):
+            return of_open(node, inner, lowering)
+        if isinstance(node, exp.In) and isinstance(inner, Rows):
+            found = of_unit(node, inner, lookup, unit)
+            if found is not None:
+                return found
+        raise not_looked_up(node, inner, self.sql)
+
+    def _nested_open(
+        self, ctes: Mapping[str, _Named], node: exp.In | exp.Subquery, lowering: Lowering
+    ) -> Typed:
+        """The same in a SELECT over open tables."""
+        query = node.args["query"].this if isinstance(node, exp.In) else node.this
+        if not self._reads_open(query, ctes):
+            raise lowering.unsupported(node)
+        inner = self._whole(query, ctes)
+        if not isinstance(inner, Open):
+            raise (inner.why if isinstance(inner, Public) else None) or lowering.unsupported(node)
+        return of_open(node, inner, lowering)
+
+    def _reads_open(self, query: exp.Expr, ctes: Mapping[str, _Named]) -> bool:
+        """Whether every table of a query is an open one: what is noisy is computed once, and not here."""
+        tables = self.authorized.resolved.visible.tables
+        for table in query.find_all(exp.Table):
+            if not table.db:
+                cte = ctes.get(table.name)
+                if cte is None or not self._reads_open(cte.select, cte.visible):
+                    return False
+            elif tables[table.db.lower(), table.name.lower()].protection != "open":
+                return False
+        return True
 
     def _source(self, source: exp.Expr, select: exp.Select, ctes: Mapping[str, _Named]) -> Relation:
         if isinstance(source, exp.Subquery):
@@ -321,7 +345,8 @@ class _Walk:
             self.open_tables.append(OpenTable(name, stored, typed))
             columns = tuple(sorted(n.lower() for n in wanted))
             tree = exp.Select(expressions=[column(c) for c in columns]).from_(result_table(name))
-            return Open(tree, columns, stored, typed, declared_keys(dataset, table, policy))
+            unique = declared_keys(dataset, table, policy)
+            return Open(tree, columns, stored=stored, typed=typed, unique=unique)
         links = {n: links_of(visible.tables, key, n) for n in names}
         return protected_table(dataset, table, policy, links, wanted)
 

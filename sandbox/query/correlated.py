@@ -4,24 +4,31 @@
     p SEMI JOIN v ON v.a = p.b AND …                    ->  the same; ANTI JOIN: with NOT
     (SELECT f(AGG(x)) FROM v WHERE v.a = p.b AND …)     ->  f(s.a0), LEFT JOIN (SELECT v.a AS k, AGG(x) AS a0
                                                             FROM v WHERE … GROUP BY v.a) AS s ON s.k = p.b
+    (SELECT x FROM v WHERE v.a = p.b AND …)             ->  r.a0, LEFT JOIN (SELECT v.a AS k, x AS a0
+                                                            FROM v WHERE …) AS r ON r.k = p.b
 Rules
-- One equality of a column of the subquery and one of the SELECT around it; nothing else may cross over.
+- Equalities of a column of the subquery and one of the SELECT around it; nothing else may cross over. EXISTS
+  with several is (SELECT COUNT(*) …) > 0.
+- A row that is looked up without an aggregate is the only one: its key is declared unique, or its unit has
+  no other.
 - COUNT of nothing is 0, which an outer join would make NULL: COALESCE says so.
 - Which columns those may be is for the later steps to say: the privacy unit's, or an open table's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
-from sandbox.query.parse import place_of
-from sandbox.query.vocabulary import AGGREGATES, has_aggregate, sources_of
+from sandbox.query.places import place_of, span_of
+from sandbox.query.relations import Open, Public, Rows, Unique
+from sandbox.query.vocabulary import AGGREGATES, conjuncts, has_aggregate, sources_of
 
 _SHAPED = ("group", "having", "qualify", "limit", "offset", "with_")
 _JOINED = ("expressions", "where", "group")
+_AGGREGATED, _FOUND = "__s", "__r"
 
 
 def unnest(tree: exp.Select, sql: str) -> None:
@@ -66,7 +73,14 @@ def _membership(node: exp.Exists, select: exp.Select, sql: str) -> exp.Expr:
     inner = node.this
     if not isinstance(inner, exp.Select) or _shaped(inner):
         raise _refused(node, sql)
-    mine, theirs = _equality(inner, select, node, sql)
+    pairs = _equalities(inner, select, node, sql)
+    if len(pairs) > 1:
+        for mine, theirs in pairs:
+            inner.where(exp.EQ(this=theirs, expression=mine), copy=False)
+        inner.set("expressions", [exp.alias_(exp.Count(this=exp.Star()), "n", quoted=True)])
+        some = exp.GT(this=exp.Subquery(this=inner), expression=exp.Literal.number(0))
+        return exp.Paren(this=some)
+    ((mine, theirs),) = pairs
     inner.set("expressions", [exp.alias_(theirs, "k", quoted=True)])
     member = exp.In(this=mine, query=exp.Subquery(this=inner))
     return exp.Paren(this=exp.Is(this=exp.Paren(this=member), expression=exp.Boolean(this=True)))
@@ -83,33 +97,96 @@ def _value(node: exp.Subquery, select: exp.Select, found: dict[exp.Expr, str], s
     if _shaped(inner, aggregates=True) or part.arg_key not in _JOINED or len(inner.selects) != 1:
         raise _refused(node, sql)
     output = inner.selects[0].unalias()
-    if not has_aggregate(output):
-        raise _refused(node, sql)
     alias = found.get(inner)
+    if not has_aggregate(output):
+        place = span_of(node)
+        alias = alias or f"{_FOUND}{_number(select)}"
+        if inner not in found:
+            found[inner.copy()] = alias
+            _join(inner, select, [output], alias, _equalities(inner, select, node, sql))
+        node.replace(_column("a0", alias, place))
+        return
     outside = exp.Paren(this=output.copy())
     calls: list[exp.Expr] = []
     for call in [c for c in outside.walk(prune=_is_call) if _is_call(c)]:
         known = next((i for i, c in enumerate(calls) if c == call), len(calls))
         if known == len(calls):
             calls.append(call.copy())
-        call.replace(_joined(call, alias or f"__s{_number(select)}", f"a{known}"))
-    if any(isinstance(c, exp.Column) and not c.table.startswith("__s") for c in outside.find_all(exp.Column)):
+        call.replace(_joined(call, alias or f"{_AGGREGATED}{_number(select)}", f"a{known}"))
+    if any(not c.table.startswith(_AGGREGATED) for c in outside.find_all(exp.Column)):
         raise _refused(node, sql)
     if alias is None:
-        found[inner.copy()] = alias = f"__s{_number(select)}"
-        mine, theirs = _equality(inner, select, node, sql)
-        outputs = [exp.alias_(theirs, "k", quoted=True)]
-        outputs += [exp.alias_(call, f"a{i}", quoted=True) for i, call in enumerate(calls)]
-        inner.set("expressions", outputs)
-        inner.set("group", exp.Group(expressions=[theirs.copy()]))
-        name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
-        on = exp.EQ(this=_column("k", alias), expression=mine)
-        joins = [
-            *(select.args.get("joins") or ()),
-            exp.Join(this=exp.Subquery(this=inner, alias=name), side="LEFT", on=on),
-        ]
-        select.set("joins", joins)
+        found[inner.copy()] = alias = f"{_AGGREGATED}{_number(select)}"
+        pairs = _equalities(inner, select, node, sql)
+        inner.set("group", exp.Group(expressions=[theirs.copy() for _, theirs in pairs]))
+        _join(inner, select, calls, alias, pairs)
     node.replace(outside)
+
+
+def _join(
+    inner: exp.Select,
+    select: exp.Select,
+    values: list[exp.Expr],
+    alias: str,
+    pairs: list[tuple[exp.Column, exp.Column]],
+) -> None:
+    """LEFT JOIN `inner`, with the values as its outputs, to `select` on the equalities."""
+    keys = ["k", *(f"k{i}" for i in range(1, len(pairs)))]
+    outputs = [exp.alias_(theirs, key, quoted=True) for key, (_, theirs) in zip(keys, pairs, strict=True)]
+    outputs += [exp.alias_(value.copy(), f"a{i}", quoted=True) for i, value in enumerate(values)]
+    inner.set("expressions", outputs)
+    name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
+    on = exp.and_(
+        *(
+            exp.EQ(this=_column(key, alias), expression=mine)
+            for key, (mine, _) in zip(keys, pairs, strict=True)
+        )
+    )
+    join = exp.Join(this=exp.Subquery(this=inner, alias=name), side="LEFT", on=on)
+    select.set("joins", [*(select.args.get("joins") or ()), join])
+
+
+def finds_a_row(alias: str) -> bool:
+    """Whether a source is a SELECT in the place of a value that aggregates nothing."""
+    return alias.startswith(_FOUND)
+
+
+def found_by_key(select: exp.Select, sources: Mapping[str, Rows | Public]) -> dict[str, Unique]:
+    """By alias of each row looked up in open tables, above the boundary: what makes it the only one."""
+    found: dict[str, Unique] = {}
+    for join in select.args.get("joins") or ():
+        alias = join.this.alias_or_name
+        source = sources[alias]
+        if not finds_a_row(alias) or not isinstance(source, Open):
+            continue
+        compared = {c.name for c in join.args["on"].find_all(exp.Column) if c.table == alias}
+        unique = next((u for u in source.unique if u.columns <= compared), None)
+        if unique is not None:
+            found[alias] = unique
+    return found
+
+
+def check_rows_found(
+    select: exp.Select, sources: Mapping[str, Rows | Public], keys: Collection[str], sql: str
+) -> None:
+    """That each row looked up is the only one; `keys`: the sources of which a row meets one row at most.
+
+    Raises:
+        SandboxError: `sql-unsupported`.
+
+    """
+    for join in select.args.get("joins") or ():
+        alias = join.this.alias_or_name
+        source = sources[alias]
+        once = isinstance(source, Rows) and source.bound.once
+        if finds_a_row(alias) and alias not in keys and not once:
+            raise SandboxError(
+                ErrorCode.SQL_UNSUPPORTED,
+                "This SELECT in the place of a value may find several rows.",
+                "Aggregate in it: (SELECT MAX(x) FROM …); or compare all columns of a key that the policy of "
+                "an open table declares (checks: unique).",
+                place=place_of(join, sql),
+            )
 
 
 def _number(select: exp.Select) -> int:
@@ -128,8 +205,12 @@ def _joined(call: exp.Expr, alias: str, name: str) -> exp.Expr:
     return value
 
 
-def _column(name: str, table: str) -> exp.Column:
-    return exp.Column(this=exp.to_identifier(name, quoted=True), table=exp.to_identifier(table, quoted=True))
+def _column(name: str, table: str, place: Mapping[str, int] | None = None) -> exp.Column:
+    """A column of what is joined; `place`: that of what it stands for in the question's text."""
+    own = exp.to_identifier(name, quoted=True)
+    if place:
+        own.update_positions(start=place["start"], end=place["end"])
+    return exp.Column(this=own, table=exp.to_identifier(table, quoted=True))
 
 
 def _shaped(inner: exp.Select, *, aggregates: bool = False) -> bool:
@@ -153,24 +234,23 @@ def _foreign(inner: exp.Select) -> Iterator[exp.Column]:
             yield column
 
 
-def _equality(
+def _equalities(
     inner: exp.Select, select: exp.Select, node: exp.Expr, sql: str
-) -> tuple[exp.Column, exp.Column]:
-    """The one equality that crosses over, taken out of `inner`: the outer column, and the inner one."""
+) -> list[tuple[exp.Column, exp.Column]]:
+    """The equalities that cross over, taken out of `inner`: of each the outer column, and the inner one."""
     where = inner.args.get("where")
-    parts = list(where.this.flatten()) if where is not None and isinstance(where.this, exp.And) else []
-    parts = parts or ([where.this] if where is not None else [])
+    parts = list(conjuncts(where.this)) if where is not None else []
     outer = {s.alias_or_name for s in sources_of(select)}
     own = {s.alias_or_name for s in sources_of(inner)}
-    crossing = None
+    crossing = []
     rest = []
-    for part in (p.unnest() for p in parts):
+    for part in parts:
         pair = _pair(part, outer, own)
-        if pair is not None and crossing is None:
-            crossing = pair
+        if pair is not None:
+            crossing.append(pair)
         else:
             rest.append(part.copy())
-    if crossing is None:
+    if not crossing:
         raise _refused(node, sql)
     inner.set("where", None)
     if rest:
@@ -197,12 +277,12 @@ def _refused(node: exp.Expr, sql: str) -> SandboxError:
         return SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
             f"{node.name[:80]} belongs to an outer SELECT.",
-            "One equality may cross over: WHERE v.id = p.id; for anything else join the two in FROM.",
+            "Equalities may cross over: WHERE v.id = p.id; for anything else join the two in FROM.",
             place=place_of(node, sql),
         )
     return SandboxError(
         ErrorCode.SQL_UNSUPPORTED,
         "This subquery cannot be turned into a join.",
-        "Filter in it, or aggregate all it keeps, with one equality to what is around it: v.id = p.id.",
+        "Filter in it, or aggregate all it keeps, with an equality to what is around it: v.id = p.id.",
         place=place_of(node, sql),
     )

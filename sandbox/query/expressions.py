@@ -21,6 +21,7 @@ from sandbox.query.conversions import conversion, rounding
 from sandbox.query.curves import curve
 from sandbox.query.days import dated, difference, moment, name_of
 from sandbox.query.parse import place_of
+from sandbox.query.places import spoken
 from sandbox.query.shifts import CALENDAR, moved, shifted
 from sandbox.query.texts import (
     concatenation,
@@ -33,12 +34,12 @@ from sandbox.query.texts import (
     written_moment,
 )
 from sandbox.query.typed import (
-    INTEGER_WIDTH,
     MAX_WIDTH,
     Typed,
     as_double,
     as_timestamp,
     cast,
+    common_width,
     number_literal,
     operand,
     type_of,
@@ -59,17 +60,20 @@ _TEXT_TO_TEXT = (exp.Lower, exp.Upper, exp.Trim)
 _TEXT_TESTS = (exp.StartsWith, exp.EndsWith, exp.Contains)
 
 
+Nested = Callable[[exp.In | exp.Subquery, "Lowering"], Typed]
+
+
 @dataclass(frozen=True, slots=True)
 class Lowering:
     """Lowers expressions of one scope.
 
-    `lookup` gives the columns, `sql` is the text (for places), `semi_join` lowers `x IN (SELECT …)`, `window`
-    a window function (None: there can be none).
+    `lookup` gives the columns, `sql` is the text (for places), `nested` lowers `x IN (SELECT …)` and a SELECT
+    in the place of a value, `window` a window function (None: there can be none).
     """
 
     lookup: Callable[[exp.Column], Typed]
     sql: str
-    semi_join: Callable[[exp.In], Typed]
+    nested: Nested
     window: Callable[[exp.Window], Typed] | None = None
 
     def lower(self, node: exp.Expr) -> Typed:
@@ -142,7 +146,9 @@ class Lowering:
                 ends = {"low": operand(low.sql), "high": operand(high.sql)}
                 return self.truth(exp.Between(this=operand(a.sql), **ends), a, low, high)
             case exp.In() if node.args.get("query") is not None:
-                return self.semi_join(node)
+                return self.nested(node, self)
+            case exp.Subquery():
+                return self.nested(node, self)
             case exp.In():
                 if not node.expressions:
                     raise self.unsupported(node)
@@ -314,11 +320,15 @@ class Lowering:
                     literal = parts[i].unnest()
                     assert isinstance(literal, exp.Literal)  # noqa: S101 -- so `texts` says
                     found[i] = self.read_literal(literal, like)
+        return self.alike(node, found)
+
+    def alike(self, node: exp.Expr, found: list[Typed]) -> list[Typed]:
+        """Values that `node` compares, in kinds that DuckDB compares without a cast that could fail."""
         kinds = {t.kind for t in found if t.kind is not None}
         if kinds == {Kind.DATE, Kind.TIMESTAMP}:
             return [t if t.kind is None else as_timestamp(t) for t in found]
         if kinds <= {Kind.INTEGER, Kind.DECIMAL, Kind.DOUBLE}:
-            fits = kinds == {Kind.DOUBLE} or (Kind.DOUBLE not in kinds and _common_width(found) <= MAX_WIDTH)
+            fits = kinds == {Kind.DOUBLE} or (Kind.DOUBLE not in kinds and common_width(found) <= MAX_WIDTH)
             return found if fits else [t if t.kind is None else as_double(t) for t in found]
         if len(kinds) > 1:
             raise SandboxError(
@@ -383,16 +393,7 @@ class Lowering:
         """The refusal of a value of the wrong kind."""
         return SandboxError(
             ErrorCode.SQL_TYPE,
-            f"{node.sql('duckdb').replace(chr(34), '')[:80]} {what}.",
+            f"{spoken(node)} {what}.",
             "Check the types in the dataset's dictionary.",
             place=place_of(node, self.sql),
         )  # fmt: skip
-
-
-def _common_width(parts: list[Typed]) -> int:
-    """Digits of the DECIMAL type in which exact numbers of different types are compared; 0 for one type."""
-    types = {(t.kind, t.width, t.scale) for t in parts if t.kind is not None}
-    if len(types) <= 1:
-        return 0
-    whole = [INTEGER_WIDTH if kind is Kind.INTEGER else width - scale for kind, width, scale in types]
-    return max(whole) + max(scale for _, _, scale in types)

@@ -26,6 +26,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
 from sandbox.query.expressions import Lowering
 from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.places import spoken
 from sandbox.query.public_keys import public_keys
 from sandbox.query.spellings import HISTOGRAM
 from sandbox.query.typed import (
@@ -138,13 +139,13 @@ def by_value(
             "Drop DISTINCT inside it.",
             place=place_of(node, sql),
         )
-    typed, text = lowering.lower(argument), argument.sql(DIALECT).replace('"', "")[:60]
+    typed, text = lowering.lower(argument), spoken(argument, 60)
     found = _cut(typed, bins, node, sql) if bins else _listed(typed, reading, node, text, sql)
     if condition is not None:
         tree = exp.Case(ifs=[exp.If(this=condition.sql.copy(), true=found.key.sql.copy())])
         steady = found.key.unit_level and condition.unit_level
         found = replace(found, key=replace(found.key, sql=tree, unit_level=steady))
-        text = f"{text} where {condition.sql.sql(DIALECT)}".replace('"', "")[:80]
+        text = f"{text} where {spoken(condition.sql)}"[:80]
     # Rows where it is NULL, or on no list, are left out before they are counted.
     return replace(found, text=text, key=replace(found.key, nullable=False, links=frozenset())), reading
 

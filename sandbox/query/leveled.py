@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sqlglot import exp
@@ -20,7 +20,7 @@ from sandbox.query.private import aggregate, key_of
 from sandbox.query.public import put_together
 from sandbox.query.relations import Public
 from sandbox.query.scopes import Scope
-from sandbox.query.vocabulary import spoken_name
+from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
 
 def aggregate_levels(
@@ -98,7 +98,13 @@ def _check(select: exp.Select, keys: tuple[exp.Expr, ...], scope: Scope, sql: st
         )
     parts = [*select.selects, *(select.args[p] for p in ("having", "qualify", "order") if select.args.get(p))]
     around = next(
-        (n for p in parts if (n := p.find(exp.Window, exp.Subquery, exp.Qualify)) is not None), None
+        (
+            n
+            for p in parts
+            for n in _beside(p, keys)
+            if isinstance(n, exp.Window | exp.Subquery | exp.Qualify)
+        ),
+        None,
     )
     if around is not None:
         raise SandboxError(
@@ -115,6 +121,12 @@ def _check(select: exp.Select, keys: tuple[exp.Expr, ...], scope: Scope, sql: st
             "Make its value a key: SELECT a, x, COUNT(*) … GROUP BY GROUPING SETS ((a, x), (x)).",
             place=place_of(cell, sql),
         )
+
+
+def _beside(part: exp.Expr, keys: tuple[exp.Expr, ...]) -> Iterator[exp.Expr]:
+    """Nodes that are in no key and in no aggregate: what stands in these is of a row, not of a level."""
+    inside = (*AGGREGATES, exp.Filter)
+    yield from part.walk(prune=lambda n: n in keys or isinstance(n, inside))
 
 
 def _no_scalar(node: exp.Subquery) -> exp.Select:

@@ -15,20 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from sqlglot import exp
 
 from sandbox.policy.types import Kind, TablePolicy
-from sandbox.query.relations import Open, OpenKey, Rows
+from sandbox.query.relations import Open, OpenKey, Rows, Unique
 from sandbox.query.typed import Typed
 from sandbox.query.vocabulary import conjuncts
 
 _EXACT = (Kind.INTEGER, Kind.TEXT, Kind.DATE)
 
 
-def declared_keys(dataset: str, table: str, policy: TablePolicy) -> tuple[OpenKey, ...]:
+def declared_keys(dataset: str, table: str, policy: TablePolicy) -> tuple[Unique, ...]:
     """The keys of an open table that a join may rely on."""
-    return tuple(
+    keys = (
         OpenKey(dataset, table, frozenset(name.lower() for name in key))
         for key in policy.checks.unique
         if all(policy.columns[n].type in _EXACT and policy.columns[n].shown_as is None for n in key)
     )
+    return tuple(Unique(key.columns, frozenset({key})) for key in keys)
 
 
 def keys_met(
@@ -36,7 +37,8 @@ def keys_met(
     sources: Mapping[str, Rows | Open],
     left: frozenset[str],
     stored: Callable[[exp.Column], Typed],
-) -> dict[str, OpenKey]:
+    fixed: frozenset[str],
+) -> dict[str, Unique]:
     """By alias of each open source of which a joined row meets at most one row: the key that says so.
 
     Args:
@@ -44,6 +46,7 @@ def keys_met(
         sources: by alias.
         left: aliases on the right of a LEFT join, whose own condition may decide nothing about others.
         stored: what is known of a column.
+        fixed: aliases of the sources whose rows are there already.
 
     """
     equal: dict[str, dict[str, set[str]]] = {}
@@ -54,18 +57,18 @@ def keys_met(
                 continue
             if _compared(mine, other, stored) and own in (None, mine.table):
                 equal.setdefault(mine.table, {}).setdefault(mine.name.lower(), set()).add(other.table)
-    fixed = {alias for alias, source in sources.items() if isinstance(source, Rows)}
-    found: dict[str, OpenKey] = {}
+    there = set(fixed)
+    found: dict[str, Unique] = {}
     grown = True
     while grown:
         grown = False
         for alias, source in sources.items():
-            if alias in fixed or not isinstance(source, Open):
+            if alias in there or not isinstance(source, Open):
                 continue
             by = equal.get(alias, {})
-            key = next((k for k in source.keys if all(by.get(c, set()) & fixed for c in k.columns)), None)
+            key = next((k for k in source.unique if all(by.get(c, set()) & there for c in k.columns)), None)
             if key is not None:
-                fixed.add(alias)
+                there.add(alias)
                 found[alias] = key
                 grown = True
     return found

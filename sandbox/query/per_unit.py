@@ -16,8 +16,8 @@ from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
 from sandbox.query.boundary import MOST_ROWS, fixed_point, to_units
-from sandbox.query.expressions import Lowering
 from sandbox.query.grids import Reading
+from sandbox.query.inner_groups import INNER, InnerGroups
 from sandbox.query.parse import place_of
 from sandbox.query.readings import QUANTILES, wanted
 from sandbox.query.relations import Contribution, Rows, aliased, column
@@ -34,9 +34,7 @@ from sandbox.query.typed import (
     overflow,
     type_of,
 )
-from sandbox.query.vocabulary import AGGREGATES, spoken_name
-
-INNER = "__agg"
+from sandbox.query.vocabulary import spoken_name
 
 
 def groups_by_unit(select: exp.Select, scope: Scope) -> bool:
@@ -60,58 +58,22 @@ def rows_per_unit(select: exp.Select, scope: Scope, sql: str) -> Rows:
     """
     _refuse_order(select, sql)
     nodes = list(select.args["group"].expressions)
-    facts: dict[str, Typed] = {}
-    inner: list[exp.Expr] = [_named(scope.unit_column, UNIT_COLUMN)]
+    groups = InnerGroups(nodes, scope.lowering, lambda node, test: aggregate_of_unit(node, test, scope, sql))
+    groups.inner.append(_named(scope.unit_column, UNIT_COLUMN))
     grouped: list[exp.Expr] = [scope.unit_column]
-    further = 0
-    for i, node in enumerate(nodes):
+    for node in nodes:
         typed = scope.lowering.lower(node)
-        name = f"k{i}"
         if is_unit(node, scope):
-            inner.append(_named(exp.Min(this=typed.sql.copy()), name))
+            groups.key(typed, exp.Min(this=typed.sql.copy()))
         else:
-            further += 1
-            inner.append(_named(typed.sql, name))
+            groups.key(typed, typed.sql)
             grouped.append(typed.sql.copy())
-        facts[name] = typed
-    alone = further == 0
-
-    def place(node: exp.Expr) -> exp.Expr:
-        """`node` with keys and aggregates replaced by columns of the inner SELECT."""
-        for i, key in enumerate(nodes):
-            if node == key:
-                return column(f"k{i}", INNER)
-        condition = None
-        call = node
-        if isinstance(node, exp.Filter):
-            condition, call = scope.lowering.boolean(node.expression.this), node.this
-        if type(call) in AGGREGATES:
-            name = f"g{len(facts)}"
-            tree, typed = aggregate_of_unit(call, condition, scope, sql)
-            inner.append(_named(tree, name))
-            facts[name] = typed
-            return column(name, INNER)
-        if isinstance(node, exp.Column):
-            raise SandboxError(
-                ErrorCode.SQL_UNSUPPORTED,
-                f"{node.name[:80]} is neither aggregated nor a group key.",
-                "Add it to GROUP BY, or aggregate it.",
-                place=place_of(node, sql),
-            )
-        result = node.copy()
-        for child in list(result.iter_expressions()):
-            child.replace(place(child))
-        return result
-
-    outputs = {p.alias_or_name: place(p.unalias()) for p in select.selects}
-    having = place(select.args["having"].this) if select.args.get("having") is not None else None
-
-    def lookup(node: exp.Column) -> Typed:
-        return replace(facts[node.name], sql=column(node.name, INNER), unit_level=alone, ordinal=False)
-
-    lowering = Lowering(lookup, sql, scope.lowering.semi_join)
+    alone = len(grouped) == 1
+    outputs = {p.alias_or_name: groups.place(p.unalias()) for p in select.selects}
+    having = groups.place(select.args["having"].this) if select.args.get("having") is not None else None
+    lowering = groups.outside(unit_level=alone)
     columns = {name: lowering.lower(node) for name, node in outputs.items()}
-    first = scope.tree(select, inner).group_by(*grouped, copy=False)
+    first = scope.tree(select, groups.inner).group_by(*grouped, copy=False)
     source = exp.Subquery(this=first, alias=exp.TableAlias(this=exp.to_identifier(INNER, quoted=True)))
     last = [_named(t.sql.copy(), n) for n, t in columns.items()]
     last.append(_named(column(UNIT_COLUMN, INNER), UNIT_COLUMN))

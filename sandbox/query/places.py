@@ -21,6 +21,7 @@ from sandbox.errors import ErrorCode, Place, SandboxError
 LONGEST = 120
 _CLOSED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|(?!/\*)[^'\"]", re.DOTALL)
 DIALECT = "duckdb"
+_OWN = re.compile(r"\b__\w+\.\w+")
 _OPEN = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSE = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _SIGNS = frozenset({TokenType.PLACEHOLDER, TokenType.PARAMETER, TokenType.COLON})
@@ -80,6 +81,17 @@ def place_of_word(word: str, sql: str) -> Place | None:
 def has_place(node: exp.Expr) -> bool:
     """Whether the parser kept a position for something inside `node`."""
     return next(_positions(node), None) is not None
+
+
+def spoken(node: exp.Expr, most: int = 80) -> str:
+    """`node` as a person reads it; of a column that is the sandbox's own, what it stands for is not told."""
+    return _OWN.sub("(SELECT …)", node.sql(DIALECT).replace('"', ""))[:most]
+
+
+def span_of(node: exp.Expr) -> dict[str, int]:
+    """Where `node` begins and ends in its text, for a part that takes its place; nothing where unknown."""
+    spans = list(_positions(node))
+    return {"start": min(s for s, _ in spans), "end": max(e for _, e in spans)} if spans else {}
 
 
 @contextmanager

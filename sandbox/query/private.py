@@ -15,7 +15,8 @@ from sandbox.query.boundary import Boundary, Key, Measuring, Weight
 from sandbox.query.counting import Counting, Domain, counting_of, key_domain
 from sandbox.query.histograms import Cells, Fold
 from sandbox.query.limits import in_domain
-from sandbox.query.parse import DIALECT, place_of
+from sandbox.query.parse import place_of
+from sandbox.query.places import spoken
 from sandbox.query.public import Scalar
 from sandbox.query.public_keys import public_keys
 from sandbox.query.relations import Public, aliased, column, result_table
@@ -182,7 +183,7 @@ def key_of(node: exp.Expr, index: int, scope: Scope, sql: str) -> Key:
             place=place_of(node, sql),
         )  # fmt: skip
     typed = replace(typed, keys=public_keys(typed))
-    return Key(f"k{index}", typed, node.sql(DIALECT).replace('"', "")[:60])
+    return Key(f"k{index}", typed, spoken(node, 60))
 
 
 def _row_level(select: exp.Select, scope: Scope, keys: tuple[Key, ...], measuring: Measuring) -> exp.Select:

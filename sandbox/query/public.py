@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from sandbox.query.relations import Public, column
+from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.relations import Open, Public, column
 from sandbox.query.sets import PARTS
-from sandbox.query.vocabulary import AGGREGATES
+from sandbox.query.vocabulary import AGGREGATES, spoken_name
 
 Scalar = Callable[[exp.Subquery], exp.Select]
 
@@ -39,7 +40,17 @@ def put_together(node: exp.SetOperation, left: Public, right: Public) -> Public:
     )
     source = exp.Subquery(this=whole, alias=exp.TableAlias(this=exp.to_identifier(PARTS, quoted=True)))
     outputs = [exp.alias_(column(name, PARTS), exp.to_identifier(name, quoted=True)) for name in left.columns]
-    return Public(exp.Select(expressions=outputs).from_(source, copy=False), left.columns)
+    tree = exp.Select(expressions=outputs).from_(source, copy=False)
+    return Public(tree, left.columns, _of_sets(node) if isinstance(left, Open) else None)
+
+
+def _of_sets(node: exp.SetOperation) -> SandboxError:
+    """Why protected rows cannot look up a set operation of open rows."""
+    return SandboxError(
+        ErrorCode.SQL_UNSUPPORTED,
+        f"{spoken_name(node)} is not supported in what protected rows look up.",
+        "Connect two lookups: x IN (SELECT …) OR x IN (SELECT …); AND NOT x IN (SELECT …).",
+    )
 
 
 def _fill(node: exp.Expr, scalar: Scalar) -> None:

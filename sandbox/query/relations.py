@@ -100,10 +100,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Rows that anybody may see: open tables, noisy answers, and what was made of them."""
+    """Rows that anybody may see: open tables, noisy answers, and what was made of them.
+
+    `why`: what keeps protected rows from looking them up, where that has a reason of its own.
+    """
 
     tree: exp.Select
     columns: tuple[str, ...]
+    why: SandboxError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +120,26 @@ class OpenKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Unique:
+    """Columns of open rows, in lower case, that no two rows share; `keys`: the declared ones that say so."""
+
+    columns: frozenset[str]
+    keys: frozenset[OpenKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Open(Public):
     """Rows of open tables that can also be joined to protected ones: `stored` reads the stored tables.
 
-    `keys`: declared to be unique, in the form in which a join may rely on them.
+    `unique`: in the form in which a join may rely on it. `spread`: how many tables' rows multiply in it.
+    `single`: it has one row at most.
     """
 
     stored: exp.Select
     typed: Mapping[str, Typed]
-    keys: tuple[OpenKey, ...] = ()
+    unique: tuple[Unique, ...] = ()
+    spread: int = 1
+    single: bool = False
 
 
 def relation_name(dataset: str, table: str) -> exp.Table:
@@ -151,6 +166,12 @@ def aliased(value: exp.Expr, name: str) -> exp.Alias:
 def subquery(tree: exp.Select, alias: str) -> exp.Subquery:
     """`(tree) AS alias`, with `tree` itself in it."""
     return exp.Subquery(this=tree, alias=exp.TableAlias(this=exp.to_identifier(alias)))
+
+
+def as_source(tree: exp.Select, alias: str) -> exp.Subquery:
+    """`(tree) AS "alias"`, with a copy of `tree` in it, under a name of the question."""
+    name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True))
+    return exp.Subquery(this=tree.copy(), alias=name)
 
 
 def literal(value: Scalar, policy: ColumnPolicy) -> exp.Expr:

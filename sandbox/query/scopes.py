@@ -10,18 +10,19 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
+from sandbox.query.correlated import check_rows_found
 from sandbox.query.expressions import Lowering
 from sandbox.query.narrowed import of_remaining
 from sandbox.query.open_keys import keys_met
 from sandbox.query.parse import place_of
-from sandbox.query.relations import Contribution, Open, OpenKey, Rows, column
+from sandbox.query.relations import Contribution, Open, OpenKey, Rows, Unique, column
 from sandbox.query.typed import Typed, whole_constant
 from sandbox.query.vocabulary import conjuncts
 
@@ -29,7 +30,7 @@ MOST_JOINED_ROWS = 1_000_000
 Source = Rows | Open
 # One row meets every row of an open table with its key: each further one could multiply the time it takes.
 MOST_OPEN = 2
-SemiJoin = Callable[[exp.In, Callable[[exp.Column], Typed], str], Typed]
+NestedInUnit = Callable[[exp.In | exp.Subquery, Lowering, Callable[[exp.Column], Typed], str], Typed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def combine(
     select: exp.Select,
     sources: Mapping[str, Source],
     sql: str,
-    semi_join: SemiJoin,
+    nested: NestedInUnit,
 ) -> Scope:
     """One scope of several sources, at least one of them protected.
 
@@ -99,7 +100,8 @@ def combine(
         select: qualified.
         sources: by alias, in the order of FROM.
         sql: the question's text, for places.
-        semi_join: lowers `x IN (SELECT …)`, given the condition, the lookup and the privacy unit.
+        nested: lowers a SELECT in an expression, given what lowers the rest of it, the columns as they are
+            before any outer join, and the privacy unit.
 
     Raises:
         SandboxError: `sql-join` when sources are not joined on their unit, or not INNER or LEFT.
@@ -141,22 +143,20 @@ def combine(
         )
     unit = next(iter(units))
 
-    def semi_joined(node: exp.In) -> Typed:
-        found = semi_join(node, stored, unit)
+    def looked_up(node: exp.In | exp.Subquery, lowering: Lowering) -> Typed:
+        def of_unit(column: exp.Column) -> Typed:
+            return stored(column) if column.table in sources else lowering.lookup(column)
+
+        found = nested(node, lowering, of_unit, unit)
         outer = isinstance(node.this, exp.Column) and node.this.table in left
         return replace(found, nullable=True, unit_level=False) if outer else found
 
-    keys = keys_met(select, sources, left, stored)
-    if sum(isinstance(s, Open) and alias not in keys for alias, s in sources.items()) > MOST_OPEN:
-        raise SandboxError(
-            ErrorCode.SQL_JOIN,
-            f"At most {MOST_OPEN} open tables can be joined to protected rows at once, beside those joined "
-            "by a key that their policy declares unique.",
-            "Join the answer to the others: aggregate first, in a subquery.",
-            place=place_of(select.args["joins"][-1], sql),
-        )
+    protected = frozenset(alias for alias, s in sources.items() if isinstance(s, Rows))
+    keys = keys_met(select, sources, left, stored, protected)
+    _check_spread(select, sources, keys, sql)
+    check_rows_found(select, sources, keys, sql)
     order, free = _order(sources, left)
-    lowering = Lowering(lookup, sql, semi_joined)
+    lowering = Lowering(lookup, sql, looked_up)
     _check_connected(select, sources, order[0], stored, sql)
     steady |= _steady(select, sources, left, stored)
     ons = {j.this.alias_or_name: j.args["on"] for j in select.args.get("joins") or () if j.args.get("on")}
@@ -168,15 +168,7 @@ def combine(
             conditions.append(on)
             on = None
         joined.append(Joined(alias, sources[alias], alias in left, on))
-    bound: Contribution | None = None
-    for alias in order:
-        source = sources[alias]
-        if isinstance(source, Open):
-            assert bound is not None  # noqa: S101 -- the first in order is protected
-            bound = bound if alias in keys else bound.fanned_out()
-        else:
-            bound = source.bound if bound is None else bound.joined(source.bound)
-    assert bound is not None  # noqa: S101
+    bound = _bound([sources[alias] for alias in order if alias not in keys])
     where = select.args.get("where")
     if where is not None:
         bound = bound.held_to(most_numbered(where.this, lowering))
@@ -190,8 +182,41 @@ def combine(
         )
     remaining = of_remaining(where, lowering)
     return Scope(
-        tuple(joined), lowering, remaining, units.pop(), bound, tuple(conditions), frozenset(keys.values())
+        tuple(joined),
+        lowering,
+        remaining,
+        units.pop(),
+        bound,
+        tuple(conditions),
+        frozenset(key for met in keys.values() for key in met.keys),
     )
+
+
+def _check_spread(
+    select: exp.Select, sources: Mapping[str, Source], keys: Mapping[str, Unique], sql: str
+) -> None:
+    """Refuse more open tables whose rows multiply than can be joined in reasonable time."""
+    if sum(s.spread for alias, s in sources.items() if isinstance(s, Open) and alias not in keys) > MOST_OPEN:
+        raise SandboxError(
+            ErrorCode.SQL_JOIN,
+            f"At most {MOST_OPEN} open tables can be joined to protected rows at once, beside those joined "
+            "by a key that their policy declares unique.",
+            "Join the answer to the others: aggregate first, in a subquery.",
+            place=place_of(select.args["joins"][-1], sql),
+        )
+
+
+def _bound(sources: Sequence[Source]) -> Contribution:
+    """Bounds of the join of sources, the first of them protected."""
+    bound: Contribution | None = None
+    for source in sources:
+        if isinstance(source, Open):
+            assert bound is not None  # noqa: S101 -- the first is protected
+            bound = bound.fanned_out()
+        else:
+            bound = source.bound if bound is None else bound.joined(source.bound)
+    assert bound is not None  # noqa: S101 -- as above
+    return bound
 
 
 def _columns(source: Source) -> Mapping[str, Typed]:

@@ -5,7 +5,7 @@ over [low, high), numbered from 1; 0 lies below them and n + 1 above. APPROX_COU
 COUNT(DISTINCT x). HISTOGRAM(x) and HISTOGRAM(x, [bins]), for which the parser has no class of its own, become
 aggregates that it does not know by name. DATE_PART('hour', x) is EXTRACT, DATE_ADD(x, INTERVAL …) a sum,
 ROUND(x, -1) rounds a tenth, and a row is in a list if all its values are those of one of it:
-(a, b) IN ((1, 'x'), (2, 'y')).
+(a, b) IN ((1, 'x'), (2, 'y')). Brackets around the brackets of a SELECT say nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ DECIMALS = 12  # no stored number has more: between two of them a border may be 
 
 def respelled(tree: exp.Expr) -> exp.Expr:
     """`tree`, changed in place; what has another form is left for the vocabulary to refuse."""
+    for brackets in tree.find_all(exp.Subquery):
+        while isinstance(brackets.this, exp.Subquery) and not brackets.this.alias:
+            brackets.set("this", brackets.this.this)
     for buckets in list(tree.find_all(exp.WidthBucket)):
         bands = _bands(buckets)
         if bands is not None:

@@ -22,6 +22,7 @@ from sqlglot import exp
 
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind, Scalar
+from sandbox.query.places import spoken
 
 INTEGER_LIMIT = Decimal(2**62)
 LARGEST_BIGINT = Decimal(2**63 - 1)
@@ -113,6 +114,15 @@ def digits(low: Decimal, high: Decimal, scale: int) -> int:
     return max(len(str(units)), scale, 1)
 
 
+def common_width(parts: list[Typed]) -> int:
+    """Digits of the DECIMAL type in which exact numbers of different types are compared; 0 for one type."""
+    types = {(t.kind, t.width, t.scale) for t in parts if t.kind is not None}
+    if len(types) <= 1:
+        return 0
+    whole = [INTEGER_WIDTH if kind is Kind.INTEGER else width - scale for kind, width, scale in types]
+    return max(whole) + max(scale for _, _, scale in types)
+
+
 @lru_cache(maxsize=1024)
 def _parsed(name: str) -> exp.DataType:
     return exp.DataType.build(name, dialect="duckdb")
@@ -167,10 +177,9 @@ def clamped(t: Typed) -> Typed:
     if t.low is None or t.high is None:
         if not t.exact:
             return t
-        name = t.sql.sql("duckdb").replace('"', "")[:80]
         raise SandboxError(
             ErrorCode.BOUNDS_MISSING,
-            f"{name} has no public bounds, so arithmetic on it has no proven range.",
+            f"{spoken(t.sql)} has no public bounds, so arithmetic on it has no proven range.",
             "Ask a steward for `between` on the column, or bound it yourself: LEAST(GREATEST(x, low), high).",
         )
     if t.kind is Kind.INTEGER and max(abs(t.low), abs(t.high)) >= INTEGER_LIMIT:

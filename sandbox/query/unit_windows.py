@@ -73,7 +73,7 @@ def windowed_rows(select: exp.Select, scope: Scope, sql: str) -> Rows:
     lowering = Lowering(
         lambda node: kept(scope.lowering.lookup(node)),
         sql,
-        lambda node: kept(scope.lowering.semi_join(node)),
+        lambda node, _: kept(scope.lowering.nested(node, scope.lowering)),
         lambda node: _window(node, scope, sql, keep),
     )
     columns = {p.alias_or_name: lowering.output(p.unalias()) for p in select.selects}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 PEOPLE_KEYS = [
+    "(SELECT mark FROM cities AS o WHERE o.city = people.city)",
     "LEAST((SELECT COUNT(*) FROM visits AS x WHERE x.pid = id), 3)",
     "grp",
     "member",
@@ -21,6 +22,7 @@ PEOPLE_KEYS = [
     "WIDTH_BUCKET(age, 10, 90, 4)",
 ]
 VISIT_KEYS = [
+    "place IN (SELECT city FROM cities WHERE size = 2)",
     "kind",
     "place",
     "days > 0",
@@ -58,8 +60,20 @@ VISIT_COUNTED = [
     "days // 25",
     "cost, [1, 2.5]",
 ]
-VISIT_NUMBERS = ["days", "cost", "LENGTH(kind)", "LEAST(GREATEST(level, -3), 3)"]
+VISIT_NUMBERS = [
+    "days",
+    "LEAST(GREATEST((SELECT size FROM cities AS o WHERE o.city = place), 0), 5)",
+    "cost",
+    "LENGTH(kind)",
+    "LEAST(GREATEST(level, -3), 3)",
+]
 PEOPLE_TESTS = [
+    "people.city IN (SELECT city FROM regions WHERE size > 1)",
+    "NOT people.city IN (SELECT city FROM cities WHERE size < 3 OR mark = 'r')",
+    "EXISTS (SELECT 1 FROM regions AS o WHERE o.city = people.city AND o.size > 1)",
+    "(SELECT size FROM cities AS o WHERE o.city = people.city) = 1",
+    "age > (SELECT AVG(size) * 20 FROM regions)",
+    "(SELECT age FROM people AS again WHERE again.id = people.id AND again.member) > 30",
     "age > 30",
     "score <= 1.5",
     "member",
@@ -85,6 +99,10 @@ PEOPLE_TESTS = [
     "age > (SELECT COALESCE(MAX(x.days), 40) FROM visits AS x WHERE x.pid = id)",
 ]
 VISIT_TESTS = [
+    "place IN (SELECT c.city FROM cities AS c LEFT JOIN regions AS o USING (city) WHERE o.size IS NULL)",
+    "NOT EXISTS (SELECT 1 FROM cities AS o WHERE o.size = visits.level AND o.mark = visits.kind)",
+    "(SELECT MAX(size) FROM cities AS o WHERE o.mark = visits.kind) > 1",
+    "(SELECT COUNT(*) FROM visits AS o WHERE o.pid = visits.pid AND o.kind = visits.kind) > 1",
     "days > 0",
     "cost < 9.5",
     "kind <> 'p'",
@@ -241,8 +259,14 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         alone = any(word in call for call in aggregates for word in ("SELECT", "HISTOGRAM", "MODE"))
         form = "{}" if alone else draw(st.sampled_from(forms))
         # The parser reads no comparison as it stands inside ROLLUP (…).
-        sql += " GROUP BY " + form.format(", ".join(group if form == "{}" else [f"({k})" for k in group]))
+        sql += " GROUP BY " + form.format(
+            ", ".join(group if form == "{}" else [_bracketed(k) for k in group])
+        )
     return sql
+
+
+def _bracketed(key: str) -> str:
+    return key if key.startswith("(SELECT") else f"({key})"
 
 
 VISIT_COLUMNS = "pid, days, kind, place, cost, level, seen"
