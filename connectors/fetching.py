@@ -27,6 +27,7 @@ from connectors.addresses import pinned
 from connectors.opening import unreadable
 from connectors.options import Options, wrong
 from connectors.secret import Secret
+from connectors.time_limited import TimeLimitedTransport
 from sandbox.errors import SandboxError
 
 AuthKind = Literal["none", "bearer", "basic", "header", "query"]
@@ -143,6 +144,7 @@ class Fetcher:
                         yield chunk
                     return
                 except httpx.TransportError:
+                    self._check_time(url)
                     failures += 1
                     if (done and not version) or failures >= self._how.attempts:
                         raise unreadable(
@@ -234,7 +236,10 @@ class Fetcher:
                 raise wrong(
                     "The file of the option ca cannot be read.", "It holds PEM certificates."
                 ) from None
-            client = httpx.Client(verify=context, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+            transport = TimeLimitedTransport(context, self._ends)
+            client = httpx.Client(
+                transport=transport, timeout=_TIMEOUT, trust_env=False, follow_redirects=False
+            )
             self._clients[url.host] = client
         return client
 

@@ -18,7 +18,7 @@ import ijson
 
 from connectors.decoding import Utf8Stream
 from connectors.file_options import FileOptions
-from connectors.nesting import Shallow
+from connectors.json_guard import GuardedJson
 from connectors.object_rows import RowsOfObjects, keys
 from connectors.opening import FileBytes, unreadable
 from connectors.places import Place
@@ -113,14 +113,14 @@ class JsonDocument:
     def _items(self) -> Iterator[tuple[Iterator[Any], Utf8Stream, FileBytes]]:
         file = FileBytes(self._place, self._options.expansion)
         with file, Utf8Stream(file, self._place.name, self._options) as text:
-            reader = io.BufferedReader(Shallow(text, self._place.name), 1 << 20)
+            reader = io.BufferedReader(GuardedJson(text, self._place.name), 1 << 20)
             yield self._parsed(reader), text, file
 
-    def _parsed(self, stream: io.BufferedReader[Shallow]) -> Iterator[Any]:
+    def _parsed(self, stream: io.BufferedReader[GuardedJson]) -> Iterator[Any]:
         prefix = f"{self.array()}.item" if self.array() else "item"
         try:
             yield from ijson.items(stream, prefix, map_type=Once, buf_size=1 << 16)
-        except (ijson.JSONError, ValueError, RecursionError):
+        except (ijson.JSONError, ValueError, ArithmeticError, RecursionError):
             raise unreadable(
                 f"{self._place.name} is not one whole JSON document.",
                 "Fetch it again; one object on each line is the format ndjson.",

@@ -177,6 +177,15 @@ def test_oversized_and_endless(site, file):
     refusal(UNREADABLE, page.columns)
 
 
+@pytest.mark.parametrize("path", ["/slow-headers", "/slow-body"])
+def test_a_server_that_sends_byte_by_byte_does_not_outlast_the_time_of_the_reading(site, path):
+    """A byte a while is never late by itself, so neither in headers nor in bodies is waiting left to it."""
+    started = time.monotonic()
+    error = refusal(UNREADABLE, lambda: Read(opened(site.url(path), seconds=2, format="csv")))
+    assert "took longer than 2 seconds" in error.message
+    assert time.monotonic() - started < 60
+
+
 def test_compression_that_was_not_asked_for(site, file):
     site.files["/a.csv"], site.compressed = gzip.compress(ROWS), True
     assert "compression" in refusal(UNREADABLE, lambda: opened(file).columns()).message

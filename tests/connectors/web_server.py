@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -71,6 +73,8 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 self._answer(302, {"Location": site.redirects[url.path]}, b"")
             elif url.path == "/endless":
                 self._endless()
+            elif url.path in ("/slow-headers", "/slow-body"):
+                self._dripping(url.path)
             elif url.path in site.pages:
                 parameters = {name: values[-1] for name, values in parse_qs(url.query).items()}
                 body = json.dumps(site.pages[url.path](url.path, parameters), ensure_ascii=False).encode()
@@ -114,6 +118,19 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(f"{len(row):x}\r\n".encode() + row + b"\r\n")
             except OSError:
                 self.close_connection = True
+
+        def _dripping(self, path: str) -> None:
+            """Two minutes of single bytes."""
+            body = b"a,b\n" if path == "/slow-body" else b""
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: " if not body else _CHUNKED + b"4\r\n" + body)
+            try:
+                for _ in range(1200):
+                    self.wfile.write(b"1" if not body else b"\r\n1\r\n1")
+                    self.wfile.flush()
+                    time.sleep(0.1)
+            except OSError:
+                pass
+            self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.json_guard import LONGEST_NUMBER, GuardedJson
 from sandbox.errors import ErrorCode
 from sandbox.ingest.quarantine import read_quarantine
 from sandbox.policy.diagnostic import PolicyFileError
@@ -84,6 +85,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], ErrorCode]] = {
     "value.json": (lambda path: sparse(path, b'[{"id": "1"}, {"id": "'), UNREADABLE),
     "nested.json": (lambda path: write(path, b"[" * 5_000_000), UNREADABLE),
     "inside.json": (lambda path: write(path, b'[{"id": ' + b'{"a": ' * 200_000), UNREADABLE),
+    # These end the process, raise what nobody catches, and become a question mark, in the parser alone.
+    "digits.json": (lambda path: write(path, b'[{"id": 1' + b"0" * 5000 + b"}]"), UNREADABLE),
+    "exponent.json": (lambda path: write(path, b'[{"id": 1e99999999999999999999}]'), UNREADABLE),
+    "half.json": (lambda path: write(path, b'[{"id": "x\\ud800"}]'), UNREADABLE),
     "none.xlsx": (lambda path: sparse(path, b"PK\x03\x04"), UNREADABLE),
     "bomb.xlsx": (
         lambda path: zipped(path, "xl/worksheets/sheet1.xml", b" " * 200_000_000), UNREADABLE,
@@ -119,6 +124,37 @@ def test_brackets_in_strings_are_no_nesting(it, tmp_path):
     rows = [{"id": cell + "x" * (n % 13)} for n in range(4000)]
     it.load(write(tmp_path / "a.json", json.dumps(rows).encode()), OPEN)
     assert it.rows().column("id").to_pylist() == [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 64, 1 << 20])
+def test_numbers_and_escapes_over_any_pieces(size):
+    """However the bytes come in pieces, the same is refused and the same is let through."""
+    digits = "1" * LONGEST_NUMBER
+    sound = [
+        '[{"a": "\\ud83d\\ude00", "b": "\\\\ud800", "c": "\\u00e9\\ud83d\\ude00"}]',
+        f'[{digits}, {digits}, "{digits * 3}", "\\"{digits * 3}"]',
+        "[1.5e-7, -3, true, null]",
+    ]
+    unsound = [
+        '[{"a": "\\ud83d"}]',
+        '[{"a": "\\ud83d\\u0041"}]',
+        '[{"a": "\\\\\\ud83dx"}]',
+        '["\\uD83D\\uD83D\\uDE00"]',
+        f'["{digits}", 1{digits}]',
+        f"[-{digits}e5]",
+    ]
+    for text in sound:
+        assert guarded(text, size) == text.encode()
+        json.loads(text)
+    for text in unsound:
+        refusal(ErrorCode.SOURCE_UNREADABLE, lambda text=text: guarded(text, size))
+
+
+def guarded(text: str, size: int) -> bytes:
+    stream, out = GuardedJson(io.BytesIO(text.encode()), "a.json"), b""  # type: ignore[arg-type]
+    while piece := stream.read(size):
+        out += piece
+    return out
 
 
 def test_a_parquet_file_that_expands_is_read_in_bounded_memory(it, tmp_path):
