@@ -1,4 +1,4 @@
-r"""JSON on its way to a parser that builds what it reads: refused where that parser would be harmed or mislead.
+r"""JSON on its way to a parser that builds what it reads: refused where that would do harm, or mislead.
 
 Rules
 - It keeps the path of each value, and needs memory with the square of the depth: a hundred thousand brackets

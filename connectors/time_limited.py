@@ -1,7 +1,7 @@
 """A transport that ends a reading on time, however slowly the other side sends.
 
-A time-out counts from byte to byte, so a server that sends one byte of its headers at a time is never late. Here
-nothing is waited for beyond the end of the whole reading.
+A time-out counts from byte to byte, so a server that sends one byte of its headers at a time is never late.
+Here nothing is waited for beyond the end of the whole reading.
 """
 
 from __future__ import annotations
