@@ -74,7 +74,7 @@ FACTS: Mapping[EventKind, frozenset[str]] = {
     EventKind.QUESTION_INTENDED: frozenset(
         {"question", "grant", "datasets", "shape", "epsilon", "loss", "accounts", "decided_by", "estimates"}
     ),
-    EventKind.QUESTION_SETTLED: frozenset({"question", "outcome", "answer_digest"}),
+    EventKind.QUESTION_SETTLED: frozenset({"question", "outcome", "answer_digest", "line", "cells"}),
     EventKind.QUESTION_REFUSED: frozenset({"grant", "code", "rules", "shape"}),
     EventKind.QUESTION_REPEATED: frozenset({"question", "grant", "answer_digest"}),
     EventKind.QUESTION_OPEN: frozenset({"question", "grant", "datasets", "shape", "decided_by"}),

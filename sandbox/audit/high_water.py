@@ -17,10 +17,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from sandbox.audit.leaf import corrupt
+from sandbox.audit.sealed import derived_key
 
 SUFFIX = ".mark"
 SLOT_BYTES = 128
@@ -38,7 +36,7 @@ class HighWater:
 
     def __init__(self, store: Path, secret_key: bytes) -> None:
         self._path = store.with_name(store.name + SUFFIX)
-        self._key = HKDF(hashes.SHA256(), 32, None, b"sandbox high-water mark").derive(secret_key)
+        self._key = derived_key(secret_key, b"sandbox high-water mark")
 
     def start(self) -> None:
         """Make the mark of an empty log, flushed."""

@@ -18,8 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sandbox.audit.sealed import derived_key
 
 SUFFIX = ".proof"
 MOST_BYTES = 64 << 20
@@ -37,7 +36,7 @@ class KeptProof:
 
     def __init__(self, store: Path, secret_key: bytes) -> None:
         self._path = store.with_name(store.name + SUFFIX)
-        self._key = HKDF(hashes.SHA256(), 32, None, b"sandbox kept proof").derive(secret_key)
+        self._key = derived_key(secret_key, b"sandbox kept proof")
 
     def read(self) -> Any:
         """What was kept; None where nothing was, or something else."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -18,7 +21,7 @@ from sandbox.audit.leaf import Entry
 from sandbox.audit.log import Log
 from sandbox.audit.note import VerifierKey
 from sandbox.audit.proved import Prefix, prove
-from sandbox.audit.sealed import Disclosure, commitment_of, opened_text, sealed_bytes
+from sandbox.audit.sealed import Disclosure, commitment_of, derived_key, opened_text, sealed_bytes
 from sandbox.errors import ErrorCode, SandboxError
 
 
@@ -28,6 +31,7 @@ class Reader:
     def __init__(self, engine: sa.Engine, log: Log) -> None:
         self._engine = engine
         self._log = log
+        self._codes = derived_key(log.secret_key, b"sandbox kept lines")
         self._process = os.getpid()
         self._moment = threading.local()
 
@@ -96,6 +100,10 @@ class Reader:
                 "Restore a backup: sandbox restore.",
             )
         return text
+
+    def authenticated(self, *parts: str) -> str:
+        """A code (hex) of these parts that only this home can make, for the log: it tells nothing of them."""
+        return hmac.new(self._codes, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
     def receipt(self, index: int) -> Mapping[str, Any]:
         """The receipt of the entry at `index` under the newest checkpoint.

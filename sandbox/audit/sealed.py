@@ -14,7 +14,9 @@ import os
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sandbox.audit.leaf import invalid_text
 
@@ -64,6 +66,11 @@ def unseal(key: bytes, sealed: Sealed) -> Disclosure | None:
         return Disclosure(opened[_SALT_BYTES:].decode(), opened[:_SALT_BYTES])
     except (InvalidTag, ValueError):
         return None
+
+
+def derived_key(key: bytes, purpose: bytes) -> bytes:
+    """A key (32 bytes) for another purpose than to encrypt, by HKDF with SHA-256."""
+    return HKDF(hashes.SHA256(), 32, None, purpose).derive(key)
 
 
 def sealed_bytes(key: bytes, text: str) -> bytes:

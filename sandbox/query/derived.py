@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -30,7 +30,15 @@ from sandbox.query.postprocess import run_public
 from sandbox.query.price import Priced, PricedBoundary
 from sandbox.query.relations import aliased, column, result_table
 from sandbox.query.rewrite import column_type
-from sandbox.query.stored import StoredAnswer, answers_table, encode, stored_answer, whose
+from sandbox.query.stored import (
+    StoredAnswer,
+    answers_table,
+    as_settled,
+    encode,
+    not_as_given,
+    stored_answer,
+    whose,
+)
 
 MOST_CUBES = 50  # of the newest that are looked at for one question
 
@@ -52,6 +60,22 @@ _CUBES = (
     .order_by(answers_table.c.epsilon.desc(), cubes_table.c.question)
     .limit(MOST_CUBES)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCells:
+    """A line of `cubes_table`."""
+
+    question: str
+    base: str
+    cube: bytes
+    widths: str
+    cells: bytes
+
+    def line(self, store: Store) -> str:
+        """The code of all of it, for the entry that settles the question."""
+        cube, cells = (hashlib.sha256(piece).hexdigest() for piece in (self.cube, self.cells))
+        return store.authenticated("cells", self.question, self.base, cube, self.widths, cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,43 +110,62 @@ def base_of(priced: Priced, versions: Mapping[str, TableVersion]) -> Base | None
     return Base(hashlib.sha256(text.encode()).hexdigest(), cube)
 
 
-def keep(connection: sa.Connection, store: Store, question: str, base: Base | None, noised: Noised) -> None:
-    """Keep an answer's cells, in the transaction that settles its question."""
+def kept_cells(store: Store, question: str, base: Base | None, noised: Noised) -> KeptCells | None:
+    """The cells of an answer as they are kept; None where nothing follows from them."""
     priced = noised.priced
     if base is None or priced is None or not base.cube.keys:
-        return
+        return None
     cube = base.cube
     (b,) = priced.boundaries
-    row = {
-        "question": question,
-        "base": base.digest,
-        "cube": store.seal(
-            json.dumps([cube.base, cube.conditions, cube.keys, dict(cube.measures), cube.additive])
-        ),
-        "widths": json.dumps({n.measure.name: n.half_width for n in b.noise}),
-        "cells": encode(noised.tables[b.boundary.name]),
-    }
-    connection.execute(cubes_table.insert().values(**row))
+    said = json.dumps([cube.base, cube.conditions, cube.keys, dict(cube.measures), cube.additive])
+    widths = json.dumps({n.measure.name: n.half_width for n in b.noise})
+    return KeptCells(question, base.digest, store.seal(said), widths, encode(noised.tables[b.boundary.name]))
+
+
+def save_cells(connection: sa.Connection, cells: KeptCells) -> None:
+    """Keep an answer's cells, in the transaction that settles its question."""
+    connection.execute(cubes_table.insert().values(**asdict(cells)))
 
 
 def derive(store: Store, priced: Priced, base: Base | None, seconds: float) -> Derived | None:
-    """The most accurate stored answer from which this one follows, if as accurate as what was asked for."""
+    """The most accurate stored answer from which this one follows, if as accurate as what was asked for.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT, LOG_CORRUPT: it is not an answer that was paid for, or has other cells.
+
+    """
     if base is None:
         return None
     with store.read() as connection:
         rows = connection.execute(_CUBES, {"same": base.digest}).all()
     best: Derived | None = None
     for row in rows:
+        if not isinstance(row.cube, bytes):
+            raise not_as_given()
         text, conditions, keys, measures, additive = json.loads(store.unseal(row.cube))
         cube = Cube(text, tuple(conditions), tuple(keys), measures, additive)
         how = follows(priced.rewritten.analyzed, cube)
         if how is None:
             continue
+        known = stored_answer(row.question, row.key, row.epsilon, row.mechanism, row.body)
+        if not _as_settled(store, known, KeptCells(row.question, row.base, row.cube, row.widths, row.cells)):
+            continue
         cells = pa.ipc.open_stream(row.cells).read_all()
-        found = _summed(priced, how, cells, json.loads(row.widths), stored_answer(row), seconds)
+        found = _summed(priced, how, cells, json.loads(row.widths), known, seconds)
         if found is not None and (best is None or _widths(found.priced) < _widths(best.priced)):
             best = found
     return best
+
+
+def _as_settled(store: Store, known: StoredAnswer, cells: KeptCells) -> bool:
+    """Whether the log vouches for an answer and its cells; False where an older release kept them."""
+    facts = as_settled(store, known)
+    if facts is None:
+        return False
+    written = isinstance(cells.widths, str) and isinstance(cells.cells, bytes)
+    if not written or facts.get("cells") != cells.line(store):
+        raise not_as_given()
+    return True
 
 
 def _widths(priced: Priced) -> list[int]:

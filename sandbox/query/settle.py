@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from sandbox.audit.event import Event, EventKind
+from sandbox.audit.event import Event, EventKind, Fact
 from sandbox.audit.store import Store
 from sandbox.identity import Actor
 from sandbox.privacy.ledger import Ledger
 from sandbox.query.charge import Charged
-from sandbox.query.derived import Base
-from sandbox.query.derived import keep as keep_cells
+from sandbox.query.derived import Base, kept_cells, save_cells
 from sandbox.query.noise import Noised
 from sandbox.query.postprocess import Processed, joined
-from sandbox.query.stored import encode, save
+from sandbox.query.stored import encode, line_of, paid_answer, save
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,22 @@ def settle(
     """Log the outcome; keep the answer under its key, and its cells under that of what follows from them."""
     resolved = charged.priced.rewritten.analyzed.authorized.resolved
     body = encode(joined(processed, resolved.output))
-    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    facts: Mapping[str, str] = {"question": charged.question, "outcome": "answered", "answer_digest": digest}
+    answer = paid_answer(charged.question, keys[0], charged.priced, body)
+    cells = kept_cells(store, charged.question, keys[1], noised)
+    facts: dict[str, Fact] = {
+        "question": charged.question,
+        "outcome": "answered",
+        "answer_digest": answer.digest,
+        "line": line_of(store, answer),
+    }
+    if cells is not None:
+        facts["cells"] = cells.line(store)
     event = Event(EventKind.QUESTION_SETTLED, actor, facts)
 
     def keep(connection: sa.Connection) -> None:
-        save(connection, charged.question, keys[0], charged.priced, body)
-        keep_cells(connection, store, charged.question, keys[1], noised)
+        save(connection, answer)
+        if cells is not None:
+            save_cells(connection, cells)
 
     settlement = ledger.settle(charged.question, "answered", event, also=keep)
     return Settled(charged, processed, settlement.receipt)

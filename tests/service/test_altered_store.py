@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +18,7 @@ from sandbox.identity import Role
 from sandbox.service import home as homes
 from sandbox.service import loading, opc, operator, versions
 from sandbox.service.reports import LoadRequest
+from tests.service.altering import alterations, lines_of, run
 from tests.service.instance import OPERATOR, acting, copied, settings
 
 QUESTION = "SELECT district, COUNT(*) AS n FROM residents GROUP BY district"
@@ -26,8 +27,8 @@ CORRUPT = {ErrorCode.STORAGE_CORRUPT, ErrorCode.LOG_CORRUPT}
 # Not looked at when a home is opened, and why.
 ELSEWHERE = {
     "audit_secret": "may be erased without breaking the proof; what is left is compared when it is disclosed",
-    "question_answer": "compared when an answer is given again; without it, the question costs again",
-    "question_cube": "holds noisy cells of answers, from which others may follow for free",
+    "question_answer": "compared when an answer is given again (test_altered_answers.py)",
+    "question_cube": "compared when an answer follows from its cells (test_altered_answers.py)",
 }
 
 
@@ -86,38 +87,6 @@ def opened_with(home: Path) -> ErrorCode | None:
     finally:
         homes.close(instance)
     return None
-
-
-def run(home: Path, *statements: str) -> int:
-    """How many lines were changed."""
-    with closing(sqlite3.connect(home / "store.sqlite")) as connection, connection:
-        return sum(connection.execute(statement).rowcount for statement in statements)
-
-
-def alterations(home: Path, table: str) -> Iterator[str]:
-    with closing(sqlite3.connect(home / "store.sqlite")) as connection:
-        columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
-        (count,) = connection.execute(f'SELECT COUNT(*) FROM "{table}"').fetchone()
-    assert count, f"{table} holds nothing: nothing would be tried"
-    yield f'DELETE FROM "{table}"'
-    for _, name, kind, *_ in columns:
-        ways = ["'x'", f"\"{name}\" || 'x'", "x'00'", "-1"]
-        if "INT" in kind:
-            ways = [f'"{name}" + 1000', "0", "'x'"]
-        elif "BLOB" in kind:
-            ways = [f'CAST(substr("{name}", 1, length("{name}") - 1) || x\'00\' AS BLOB)', "x''", "'x'"]
-        for way in ways:
-            yield f'UPDATE OR IGNORE "{table}" SET "{name}" = {way}'
-        if table not in ("audit_node", "policy_blob"):  # compared where they are used
-            first = ", ".join(f'"{key}"' for _, key, *_, part in columns if part)
-            one = f'({first}) = (SELECT {first} FROM "{table}" ORDER BY {first} LIMIT 1)'
-            yield f'UPDATE OR IGNORE "{table}" SET "{name}" = {ways[0]} WHERE {one}'
-
-
-def lines_of(home: Path, table: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(home / "store.sqlite")) as connection:
-        connection.text_factory = bytes
-        return connection.execute(f'SELECT * FROM "{table}"').fetchall()
 
 
 COMPARED = (
@@ -202,26 +171,6 @@ def test_a_token_that_nobody_made_is_noticed(home: Path) -> None:
     copy = f"SELECT 'ffffffffffff', {other}, person, 'steward', created, expires, NULL"
     assert run(home, f"INSERT INTO service_token {copy} FROM service_token LIMIT 1")
     assert opened_with(home) is ErrorCode.STORAGE_CORRUPT
-
-
-def test_an_altered_answer_is_not_given_again(home: Path) -> None:
-    other = "CASE substr(body, -9, 1) WHEN x'00' THEN x'01' ELSE x'00' END"
-    blob = f"CAST(substr(body, 1, length(body) - 9) || {other} || substr(body, -8) AS BLOB)"
-    assert run(home, f"UPDATE question_answer SET body = {blob}") == 1
-    instance = homes.open_home(settings(home))
-    with pytest.raises(SandboxError) as caught:
-        opc.ask(instance, acting(instance, "li"), QUESTION, "town-2026", Decimal(1))
-    homes.close(instance)
-    assert caught.value.code is ErrorCode.STORAGE_CORRUPT
-
-
-def test_an_answer_of_another_question_is_not_given(home: Path) -> None:
-    assert run(home, "UPDATE question_answer SET question = 'q-00000000000000000000000000000000'") == 1
-    instance = homes.open_home(settings(home))
-    with pytest.raises(SandboxError) as caught:
-        opc.ask(instance, acting(instance, "li"), QUESTION, "town-2026", Decimal(1))
-    homes.close(instance)
-    assert caught.value.code is ErrorCode.STORAGE_CORRUPT
 
 
 def test_a_home_that_is_in_use_opens(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
