@@ -21,6 +21,7 @@ from hub_config.passwords import Passwords
 
 HERE = Path(__file__).resolve().parent
 PORTS = "SANDBOX_HUB_PORTS"
+DATABASE = "hub.sqlite"
 EXAMPLES = {"li": ["opc"], "wang": ["steward"], "zhao": ["auditor"]}
 
 
@@ -71,6 +72,9 @@ def main() -> int:
     state = Path(os.environ.get("SANDBOX_HUB_STATE", home.with_name("hub"))).absolute()
     state.mkdir(mode=0o711, parents=True, exist_ok=True)
     (state / "people").mkdir(mode=0o711, exist_ok=True)
+    # People's servers run as other users of this machine. The database says who somebody is.
+    (state / DATABASE).touch(mode=0o600)
+    (state / DATABASE).chmod(0o600)
     first = not os.environ.get("SANDBOX_OIDC_ISSUER") and not (state / PEOPLE_FILE).exists()
     if first:
         for name, password in Passwords(state / PEOPLE_FILE).add(EXAMPLES).items():

@@ -34,6 +34,8 @@ def test_no_default_password_opens_and_one_time_passwords_open_once(hub: Hub) ->
     file = hub.folder / "state" / "passwords.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert not any(password in file.read_text("utf-8") for password in hub.once.values())
+    for name in ("hub.sqlite", "cookie_secret"):
+        assert stat.S_IMODE((hub.folder / "state" / name).stat().st_mode) == 0o600
     for name, password in (("li", ""), ("li", "li"), ("admin", "admin"), ("nobody", "x"), ("li", "password")):
         assert Person(hub.url, name).log_in(password).status_code == 403
     fresh = Person(hub.url, "nemo")

@@ -1,4 +1,4 @@
-"""A stored answer is given again as it was paid for, of its own question, to whom it belongs, or not at all."""
+"""A stored answer is given again as it was paid for, of its own question, to whom it belongs; else not."""
 
 from __future__ import annotations
 
