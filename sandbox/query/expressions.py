@@ -53,7 +53,7 @@ _PART_OF_CLASS: dict[type, str] = {
     exp.Minute: "MINUTE", exp.Second: "SECOND", exp.DayOfWeekIso: "ISODOW",
 }  # fmt: skip
 _SUPPORTED = "Supported: comparisons, arithmetic, CASE, COALESCE, text and date parts, CAST."
-_ASK_FIRST = (
+ASK_FIRST = (
     "Ask it first, as a question of its own, and write its answer here as a number; or join on the unit."
 )
 _TEXT_TO_TEXT = (exp.Lower, exp.Upper, exp.Trim)
@@ -385,7 +385,7 @@ class Lowering:
         return SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
             f"{spoken_name(node)} is not supported on protected rows.",
-            _ASK_FIRST if isinstance(node, exp.Subquery) else _SUPPORTED,
+            ASK_FIRST if isinstance(node, exp.Subquery) else _SUPPORTED,
             place=place_of(node, self.sql),
         )
 

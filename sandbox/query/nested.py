@@ -10,7 +10,7 @@ from sqlglot import exp
 from sandbox.catalog.model import UNIT_COLUMN
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.policy.types import Kind
-from sandbox.query.expressions import Lowering
+from sandbox.query.expressions import ASK_FIRST, Lowering
 from sandbox.query.parse import place_of
 from sandbox.query.relations import Open, Public, Rows, aliased, as_source, column
 from sandbox.query.typed import Typed, operand
@@ -92,7 +92,7 @@ def not_looked_up(node: exp.In | exp.Subquery, inner: Rows | Public, sql: str) -
         return SandboxError(
             ErrorCode.SQL_UNSUPPORTED,
             "A noisy answer cannot decide about protected rows in the same question.",
-            "Ask for it first, and write what it says into a second question: weight > 72.5.",
+            ASK_FIRST,
             place=place_of(node, sql),
         )
     return SandboxError(
