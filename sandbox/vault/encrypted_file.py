@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
@@ -139,13 +139,23 @@ class FileWriter:
 
 
 def open_parquet(
-    file: FileIO, path: Path, keyring: Keyring, dataset: str, grades: Collection[Grade]
+    file: FileIO,
+    path: Path,
+    keyring: Keyring,
+    dataset: str,
+    grades: Collection[Grade],
+    coded: Sequence[str] = (),
 ) -> pq.ParquetFile:
-    """The Parquet file in `file`, with the keys of `grades`; `path` leads to its key material."""
+    """The Parquet file in `file`, with the keys of `grades`; `path` leads to its key material.
+
+    `coded`: physical names of texts that are read as dictionary arrays.
+    """
     properties = crypto_factory(keyring, dataset, grades).file_decryption_properties(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration(), str(path)
     )
-    return pq.ParquetFile(pa.PythonFile(file, mode="r"), decryption_properties=properties)
+    return pq.ParquetFile(
+        pa.PythonFile(file, mode="r"), decryption_properties=properties, read_dictionary=list(coded)
+    )
 
 
 def open_verified(home: Path, stored: StoredFile) -> FileIO:

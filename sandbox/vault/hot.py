@@ -277,7 +277,7 @@ class HotStore:
         table = HotTable(version.id, f"h{self._made}", tuple(n for n in order if n in held | columns))
         missing = sorted(columns - held)
         stored = sorted({UNIT_COLUMN if name == NUMBER_COLUMN else name for name in missing})
-        batches = read_batches(self._home, self._keyring, version, stored, grades=self.grades)
+        batches = read_batches(self._home, self._keyring, version, stored, grades=self.grades, coded=True)
         numbers = UnitNumbers(version)
         if NUMBER_COLUMN in missing:
             batches = numbers.beside(batches, missing)

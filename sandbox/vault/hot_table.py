@@ -120,6 +120,9 @@ def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
+        if held and held[0].schema != batch.schema:  # the next file, which has other texts as codes
+            yield pa.Table.from_batches(held)
+            held, rows = [], 0
         held.append(batch)
         rows += batch.num_rows
         if rows >= ROWS_PER_CHUNK:

@@ -11,13 +11,15 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sandbox.catalog.model import StoredColumn, StoredFile, TableVersion
 from sandbox.errors import ErrorCode, SandboxError
@@ -32,6 +34,8 @@ ROWS_PER_GROUP = 491_520
 BYTES_PER_GROUP = 256 * 1024 * 1024
 ROWS_PER_FILE = 40 * ROWS_PER_GROUP
 BATCH_ROWS = 122_880
+# Texts of at most so many values are decoded faster as codes; those of many, much slower.
+FEW_VALUES = 1024
 
 
 class EncryptedWriter:
@@ -169,6 +173,7 @@ def read_batches(
     *,
     grades: Collection[Grade] = GRADES,
     batch_rows: int = BATCH_ROWS,
+    coded: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of `version` in stored order, only `columns` and in that order; memory holds one row group.
 
@@ -179,6 +184,7 @@ def read_batches(
         columns: at least one name.
         grades: key classes that this reader holds.
         batch_rows: most rows of one batch.
+        coded: give texts of few values as dictionary arrays; which ones is decided file by file.
 
     Raises:
         SandboxError: STORAGE_CORRUPT (names the file), KEY_REFUSED (a column of another class),
@@ -193,7 +199,13 @@ def read_batches(
     if any(column.grade not in grades for column in wanted):
         raise key_refused()
     return _batches(
-        home, keyring, version, wanted, grades=frozenset({*grades, "footer"}), batch_rows=batch_rows
+        home,
+        keyring,
+        version,
+        wanted,
+        grades=frozenset({*grades, "footer"}),
+        batch_rows=batch_rows,
+        coded=coded,
     )
 
 
@@ -205,20 +217,22 @@ def _batches(
     *,
     grades: frozenset[Grade],
     batch_rows: int,
+    coded: bool,
 ) -> Iterator[pa.RecordBatch]:
     names = [physical_name(column.name) for column in wanted]
     types = [column.arrow_type for column in wanted]
     for stored in version.files:
         with open_verified(home, stored) as file:
             try:
-                parquet = open_parquet(file, home / stored.path, keyring, version.dataset, grades)
+                opened = partial(open_parquet, file, home / stored.path, keyring, version.dataset, grades)
+                parquet = _coded(opened, wanted) if coded else opened([])
                 batches = parquet.iter_batches(batch_rows, columns=names)
                 if not parquet.num_row_groups:
                     # A table without rows still has columns.
                     batches = iter([pa.RecordBatch.from_pylist([], parquet.schema_arrow)])
                 while (batch := next(batches, None)) is not None:
                     ordered = batch.select(names)
-                    if [str(kind) for kind in ordered.schema.types] != types:
+                    if [_type_name(kind) for kind in ordered.schema.types] != types:
                         raise storage_corrupt(stored)
                     yield ordered.rename_columns([column.name for column in wanted])
             except MemoryError:
@@ -228,3 +242,19 @@ def _batches(
                 raise (storage_corrupt(stored) if error.code is ErrorCode.KEY_REFUSED else error) from None
             except Exception:
                 raise storage_corrupt(stored) from None
+
+
+def _coded(opened: Callable[[list[str]], pq.ParquetFile], wanted: list[StoredColumn]) -> pq.ParquetFile:
+    """The file, its texts as codes where the first dictionary, that of the first row group, is small."""
+    texts = [physical_name(column.name) for column in wanted if column.arrow_type == str(pa.string())]
+    parquet = opened(texts)
+    few: list[str] = []
+    if texts and parquet.num_row_groups:
+        first = next(parquet.iter_batches(1, row_groups=[0], columns=texts))
+        codes = {name: cast("pa.DictionaryArray[Any, Any]", first.column(name)) for name in texts}
+        few = [name for name, column in codes.items() if len(column.dictionary) <= FEW_VALUES]
+    return parquet if few == texts else opened(few)
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return str(kind.value_type if pa.types.is_dictionary(kind) else kind)

@@ -296,7 +296,7 @@ def test_a_new_version_is_another_table(home: Path, keys: Keyring, store: HotSto
 
 
 def test_many_threads_many_columns_little_memory(home: Path, keys: Keyring) -> None:
-    """Loads, additions, evictions and questions at once: every answer is right and no pin is left."""
+    """Loads, additions, compressing, evictions, questions at once: every answer is right, no pin is left."""
     store = HotStore(home, keys, 16, 256, 2)
     rows = 60_000
     tables = [numbers(rows, 8, seed) for seed in range(6)]
@@ -309,6 +309,8 @@ def test_many_threads_many_columns_little_memory(home: Path, keys: Keyring) -> N
         choose = random.Random(seed)
         try:
             for _ in range(12):
+                if choose.random() < 0.3:
+                    store.compress()
                 picked = choose.sample(range(6), choose.choice((1, 1, 2)))
                 column = f"c{choose.randrange(8)}"
                 with store.lease({versions[n]: frozenset({column, "__unit"}) for n in picked}) as lease:

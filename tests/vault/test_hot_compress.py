@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from sandbox.catalog.model import TableVersion
+from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault import held as held_module
 from sandbox.vault import hot as hot_module
 from sandbox.vault import hot_table
@@ -56,6 +57,11 @@ def texts(rows: int) -> pa.Table:
         {
             "__unit": pa.array(np.arange(rows) // 3),
             "few": pa.array([WORDS[k] for k in chosen], pa.string()),
+            # Few in the first half, many in the second: it may be codes in one file and texts in the other.
+            "turns": pa.array(
+                [WORDS[k] if i < rows // 2 else f"{i}" for i, k in enumerate(chosen)], pa.string()
+            ),
+            "turns_back": pa.array([f"{i}" if i < rows // 2 else WORDS[k] for i, k in enumerate(chosen)]),
             "many": pa.array([f"行 {i * 7919 % rows} {WORDS[k]}"[:40] for i, k in enumerate(chosen)]),
             "none": pa.nulls(rows, pa.string()),
             "number": pa.array([None if k == 3 else int(k) * 10**12 for k in chosen], pa.int64()),
@@ -82,17 +88,20 @@ QUESTIONS = (
     "SELECT few < 'b' AS less, few = '' AS empty, count(none) AS n FROM {} GROUP BY ALL ORDER BY ALL",
     "SELECT few, number, many FROM {} WHERE few > 'N' ORDER BY few DESC, many, number LIMIT 50",
     "SELECT sum(number) AS s, sum(strlen(few)) AS bytes, sum(length(few)) AS letters FROM {}",
+    "SELECT turns, turns_back, few FROM {} WHERE turns < '北' OR turns_back LIKE '北%'",
+    "SELECT count(DISTINCT turns) AS t, count(turns) AS n, max(turns_back) AS high FROM {}",
     "SELECT count(DISTINCT many) AS n, typeof(any_value(few)) AS kind FROM {}",
 )
 
 
+@pytest.mark.parametrize("files", [75_000, 10**9])
 def test_texts_and_numbers_answer_as_in_plain_duckdb_before_and_after(
-    home: Path, keys: Keyring, store: HotStore, monkeypatch: pytest.MonkeyPatch
+    home: Path, keys: Keyring, store: HotStore, monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    monkeypatch.setattr("sandbox.vault.parquet.ROWS_PER_GROUP", 70_000)
+    monkeypatch.setattr("sandbox.vault.parquet.ROWS_PER_GROUP", 50_000)
     monkeypatch.setattr(hot_table, "ROWS_PER_CHUNK", 90_000)
     table = texts(150_000)
-    version = write(home, keys, table, grades={}, batch_rows=50_000)
+    version = write(home, keys, table, grades={}, batch_rows=50_000, rows_per_file=files)
     with duckdb.connect() as plain:
         plain.register("t", table)
         expected = [pa.table(plain.execute(question.format("t")).to_arrow_table()) for question in QUESTIONS]
@@ -250,3 +259,44 @@ def test_two_questions_that_touch_a_column_first_decrypt_it_once(
     assert reads == [["few"]]
     assert all(answer.equals(table.select(["few"])) for answer in answers)
     assert len(answers) == 4
+
+
+def test_texts_of_few_values_are_read_as_codes(
+    home: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.vault.parquet.ROWS_PER_GROUP", 6_000)
+    table = texts(12_000)
+    version = write(home, keys, table, grades={}, batch_rows=6_000, rows_per_file=6_000)
+    names = ["few", "turns", "turns_back", "many", "none", "number"]
+    kinds: list[list[bool]] = []
+    rows = 0
+    for batch in read_batches(home, keys, version, names, coded=True):
+        kinds.append([pa.types.is_dictionary(kind) for kind in batch.schema.types])
+        read = pa.table(batch).cast(table.select(names).schema)
+        assert read.equals(table.select(names).slice(rows, batch.num_rows))
+        rows += batch.num_rows
+    assert rows == table.num_rows
+    few_then_many = [True, True, False, False, True, False]
+    assert kinds[:2] == [few_then_many, [True, False, True, False, True, False]]
+
+
+def test_texts_of_an_empty_table(home: Path, keys: Keyring, store: HotStore) -> None:
+    version = write(home, keys, texts(0), grades={})
+    answer = ask(store, version, {"few", "none", "number"}, "few, none, number, typeof(few) AS kind")
+    assert answer.num_rows == 0
+    assert answer.schema.types == [pa.string(), pa.string(), pa.int64(), pa.string()]
+    assert store.compress()
+
+
+def test_damaged_keys_of_a_text_are_told_as_ever(home: Path, keys: Keyring, store: HotStore) -> None:
+    version = write(home, keys, texts(2_000), grades={}, batch_rows=2_000)
+    path = home / version.files[0].path
+    (material,) = path.parent.glob(f"*{path.name}*.json")
+    whole = material.read_text()
+    material.write_text(whole.replace("A", "B"))
+    with pytest.raises(SandboxError) as caught:
+        ask(store, version, {"few"}, "1")
+    assert caught.value.code is ErrorCode.STORAGE_CORRUPT
+    assert store.held_bytes() == 0
+    material.write_text(whole)
+    assert ask(store, version, {"few"}, "count(*) AS n").to_pydict() == {"n": [2_000]}
