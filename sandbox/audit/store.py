@@ -67,6 +67,7 @@ class Store(Reader):
         self._high_water = HighWater(path, log.secret_key)
         self._writing = threading.Lock()
         self._writer: int | None = None
+        self._refused: SandboxError | None = None
 
     @classmethod
     def create(
@@ -153,6 +154,10 @@ class Store(Reader):
         transaction._committed = True
         self._high_water.note(transaction.leaf + 1)
 
+    def refuse(self, why: SandboxError) -> None:
+        """Write nothing more: whoever wants to is told why."""
+        self._refused = why
+
     def copy_to(self, path: Path) -> int:
         """A copy of the store as it is at one moment, with its mark; gives the log's size. Others go on.
 
@@ -182,6 +187,8 @@ class Store(Reader):
     def _begin(self) -> Iterator[sa.Connection]:
         """A write transaction. Threads of this process queue here; processes queue at the file."""
         self._same_process()
+        if self._refused is not None:
+            raise SandboxError(self._refused.code, self._refused.message, self._refused.hint)
         if self._writer == threading.get_ident():
             raise RuntimeError("this thread is writing already: one act, one transaction, one event")
         if not self._writing.acquire(timeout=BUSY_SECONDS):

@@ -181,11 +181,12 @@ def serve(
             f"The API needs {error.name}, which is not installed.",
             "pip install 'data-sandbox[serve]'",
         ) from None
+    from sandbox.service.proving import Proving  # noqa: PLC0415
     from sandbox.service.warming import Warming  # noqa: PLC0415
 
     with session.opened(home, passphrase_file) as instance:
         terminal.stderr().print(f"Serving {instance.folder} on http://{instance.settings.listen}")
-        with Warming(instance):
+        with Warming(instance), Proving(instance):
             server.run(instance.settings, instance, _pages(instance))
 
 
