@@ -156,3 +156,45 @@ SELECT AVG(LN(futime + 1)) AS mean_log FROM people;
 
 -- # The records of one patient
 SELECT * FROM labs WHERE id = 17;
+
+-- # Person-years and deaths per thousand of them
+SELECT male, SUM(futime) / 365.25 AS person_years, 1000.0 * SUM(status) / (SUM(futime) / 365.25) AS per_thousand FROM people GROUP BY male;
+
+-- # Crude mortality by decade of age in three decades
+SELECT age // 10 * 10 AS decade, AVG(status) AS died FROM people WHERE age >= 50 AND age < 80 GROUP BY decade ORDER BY decade;
+
+-- # Standardised to the whole cohort's ages
+WITH strata AS (SELECT male, CASE WHEN age < 50 THEN 'young' WHEN age < 65 THEN 'middle' ELSE 'old' END AS band, COUNT(*) AS n, SUM(status) AS d FROM people GROUP BY 1, 2), ages AS (SELECT band, SUM(n) AS whole FROM strata GROUP BY band) SELECT s.male, SUM(1.0 * s.d / s.n * a.whole) / SUM(a.whole) AS rate FROM strata AS s JOIN ages AS a ON a.band = s.band GROUP BY s.male;
+
+-- # Log of the follow-up by status
+SELECT status, AVG(LN(1 + futime)) AS mean_log, STDDEV(LN(1 + futime)) AS sd FROM people GROUP BY status;
+
+-- # Only men who died
+SELECT male, status, COUNT(*) AS n FROM people WHERE male = 1 AND status = 1 GROUP BY male, status;
+
+-- # Standard error of the mean BMI
+SELECT AVG(bmi) AS mean, STDDEV(bmi) / SQRT(COUNT(bmi)) AS se FROM people;
+
+-- # A 95 % interval of the share who died
+SELECT p - 1.96 * SQRT(p * (1 - p) / n) AS low, p + 1.96 * SQRT(p * (1 - p) / n) AS high FROM (SELECT AVG(status) AS p, COUNT(*) AS n FROM people) AS t;
+
+-- # Coefficient of variation of three measurements
+SELECT test, STDDEV(value) / AVG(value) AS cv FROM labs WHERE test IN ('chol', 'hdl', 'sbp') GROUP BY test;
+
+-- # Patients with both lipids measured
+SELECT COUNT(*) AS patients FROM people WHERE id IN (SELECT id FROM labs WHERE test = 'chol') AND id IN (SELECT id FROM labs WHERE test = 'hdl');
+
+-- # Change from the first to the last cholesterol
+SELECT AVG(last - first) AS change FROM (SELECT id, FIRST_VALUE(value) OVER w AS first, LAST_VALUE(value) OVER w AS last, ROW_NUMBER() OVER (PARTITION BY id ORDER BY days) AS k FROM labs WHERE test = 'chol' WINDOW w AS (PARTITION BY id ORDER BY days ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS t WHERE k = 1;
+
+-- # Range of ages
+SELECT MAX(age) - MIN(age) AS years FROM people;
+
+-- # Deaths among patients with a diagnosis of the heart
+SELECT COUNT(*) AS patients, SUM(status) AS deaths FROM people AS p WHERE EXISTS (SELECT 1 FROM events AS e WHERE e.id = p.id AND e.event LIKE '%mi%');
+
+-- # Outcomes by sex in one cell
+SELECT male, HISTOGRAM(status) AS outcomes FROM people GROUP BY ROLLUP (male);
+
+-- # The most frequent measurement of each patient
+SELECT most, COUNT(*) AS patients FROM (SELECT id, MODE(test) AS most FROM labs GROUP BY id) AS t GROUP BY most;

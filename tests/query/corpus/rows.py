@@ -37,14 +37,16 @@ def _table(name: str, table: TablePolicy) -> pa.Table:
     units: list[int] = []
     ranks: list[int] = []
     unit = table.unit
-    for i in range(UNITS if unit is not None else OPEN_ROWS):
+    keys = {column for key in table.checks.unique for column in key}
+    for i in range(UNITS if unit is not None else len(WORDS) if keys else OPEN_ROWS):
         single = unit is None or table.bounds is None or table.bounds.rows_per_unit == 1
         for rank in range(1 if single else r.randint(1, 2)):
             units.append(i)
             ranks.append(rank)
             for column, policy in table.columns.items():
                 of_unit = unit is not None and column == unit.column
-                columns[column].append(_name(i, policy) if of_unit else _value(r, policy))
+                value = _key(i, policy) if column in keys else _value(r, policy)
+                columns[column].append(_name(i, policy) if of_unit else value)
     arrays = {c: pa.array(v, _type(table.columns[c])) for c, v in columns.items()}
     if unit is not None:
         arrays |= {name: pa.array(units, pa.int64()) for name in ("__unit", "__number")}
@@ -60,6 +62,15 @@ def _type(policy: ColumnPolicy) -> pa.DataType:
 
 def _name(unit: int, policy: ColumnPolicy) -> Any:
     return f"unit-{unit}" if policy.type is Kind.TEXT else unit
+
+
+def _key(row: int, policy: ColumnPolicy) -> Any:
+    """A value that no other row of an open table has."""
+    if policy.type is Kind.DATE:
+        assert policy.between is not None
+        assert isinstance(policy.between[0], date)
+        return policy.between[0] + timedelta(days=row)
+    return WORDS[row]
 
 
 def _value(r: random.Random, policy: ColumnPolicy) -> Any:

@@ -19,7 +19,7 @@ over real datasets (`tests/query/corpus`); a test checks that it is current. The
 a plain database, before it was known which of them are supported. [SQL](sql.md) explains the forms.
 With noise off, over made-up rows, the answers are those of plain DuckDB (`tests/query/test_corpus_answers.py`
 compares them, and lists those that differ, and why: rows that tie, quantiles that come from cells, windows
-over public groups that no row is in).
+and means over public groups that no row is in).
 """
 
 
