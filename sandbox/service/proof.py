@@ -91,7 +91,7 @@ def _proved(store: Store, known: _Proved) -> _Proved:
     """Compare, taking what is known as proved."""
     with store.read() as connection:
         if not plain_schema(connection):
-            raise altered("There is a trigger or a view in the store, which no release makes.")
+            raise altered("There is a trigger, a view or a rule in the store, which no release makes.")
     ledger = LedgerProof(store, known.ledger)
     parts: Mapping[str, _Proof] = {
         "catalog": CatalogProof(store),

@@ -303,6 +303,27 @@ def test_an_account_that_its_index_hides_is_noticed(emptied: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("PRIMARY KEY (id)", "PRIMARY KEY (id) ON CONFLICT REPLACE"),
+        ("pure BIGINT", "pure BIGINT DEFAULT 0 REFERENCES catalog_chosen on\tdelete SET DEFAULT"),
+        ("rho BIGINT", "rho BIGINT /**/ COLLATE/**/NOCASE"),
+        ("delta BIGINT", "delta BIGINT GENERATED ALWAYS AS (0)"),
+    ],
+)
+def test_a_table_that_would_act_by_itself_is_noticed(home: Path, before: str, after: str) -> None:
+    with closing(sqlite3.connect(home / "store.sqlite")) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        changed = connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, ?, ?)"
+            " WHERE name = 'privacy_account' AND instr(sql, ?) > 0",
+            (before, after, before),
+        )
+        assert changed.rowcount == 1
+    assert opened_with(home) is ErrorCode.STORAGE_CORRUPT
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "CREATE TRIGGER spent AFTER INSERT ON privacy_charge BEGIN UPDATE privacy_account SET pure = 0; END",
