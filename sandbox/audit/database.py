@@ -16,7 +16,7 @@ from sandbox.errors import ErrorCode, SandboxError
 BUSY_SECONDS = 60.0
 WRITES = "sandbox_writes"
 
-# ON CONFLICT REPLACE takes other lines away, ON DELETE and ON UPDATE change them, and so on. No table has one.
+# ON CONFLICT REPLACE takes other lines away, ON DELETE and ON UPDATE change them, and so on. None is ours.
 _BY_ITSELF = re.compile(r"\b(CONFLICT|DELETE|UPDATE|DEFAULT|GENERATED|AS|COLLATE|VIRTUAL)\b", re.IGNORECASE)
 
 
