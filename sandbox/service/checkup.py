@@ -18,6 +18,7 @@ from sandbox.service import home as homes
 from sandbox.service.proof import check_against_log
 from sandbox.service.reports import Finding
 from sandbox.settings import Settings
+from sandbox.vault.whole import check_keys, check_whole
 
 NEEDED = ("cryptography", "duckdb", "opendp", "pyarrow", "sqlalchemy", "sqlglot")
 LEAST_FREE_BYTES = 1 << 30
@@ -52,6 +53,7 @@ def _findings(settings: Settings, prompt: Callable[[], str] | None) -> Iterator[
         yield Finding("keyring", True, f"master key {instance.keyring.master}")
         yield Finding("log", True, f"signed and whole; key {instance.store.key}")
         yield _store(instance)
+        yield _data(instance)
         yield _published(instance)
         yield _unsettled(instance)
     finally:
@@ -105,6 +107,18 @@ def _store(instance: homes.Home) -> Finding:
     except SandboxError as error:
         return Finding("store", False, f"{error.message} {error.hint}")
     return Finding("store", True, "is what the log says, entry by entry")
+
+
+def _data(instance: homes.Home) -> Finding:
+    """Questions look at the files that they read; here all are looked at, of every version."""
+    held = instance.catalog.held()
+    try:
+        for version in held:
+            check_whole(instance.folder, version)
+            check_keys(instance.folder, instance.keyring, version, instance.hot.grades)
+    except SandboxError as error:
+        return Finding("data", False, f"{error.message} {error.hint}")
+    return Finding("data", True, f"every byte of {len(held)} versions is what was committed")
 
 
 def _published(instance: homes.Home) -> Finding:

@@ -19,6 +19,7 @@ from sandbox.vault.durable import flush_folder, unwritable
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.kms import crypto_factory
 from sandbox.vault.layout import column_keys
+from sandbox.vault.material import material_is_sound
 
 MATERIAL_PREFIX = "_KEY_MATERIAL_FOR_"
 MATERIAL_SUFFIX = ".json"
@@ -149,7 +150,13 @@ def open_parquet(
     """The Parquet file in `file`, with the keys of `grades`; `path` leads to its key material.
 
     `coded`: physical names of texts that are read as dictionary arrays.
+
+    Raises:
+        ValueError: the key material is not what was written.
+
     """
+    if not material_is_sound(material_path(path), keyring, dataset, grades):
+        raise ValueError("altered key material")
     properties = crypto_factory(keyring, dataset, grades).file_decryption_properties(
         pe.KmsConnectionConfig(), pe.DecryptionConfiguration(), str(path)
     )

@@ -13,8 +13,6 @@ time still reads those copies.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from sandbox.vault.encrypted_file import MATERIAL_PREFIX, MATERIAL_SUFFIX
 from sandbox.vault.folders import version_folders
 from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.lock import alone
+from sandbox.vault.material import read_material, written_material
 from sandbox.vault.sealer import Sealer
 from sandbox.vault.wrap import UnwrapError, unwrap, wrap
 
@@ -94,8 +93,7 @@ def _rewrapped(home: Path, path: Path, keyring: Keyring) -> bytes:
     """The key material at `path`, every data key under the newest key of its dataset and class."""
     try:
         content = path.read_bytes()
-        material: Mapping[str, str] = json.loads(content)
-        entries = {name: json.loads(text) for name, text in material.items()}
+        entries = read_material(content)
         changed = False
         for entry in entries.values():
             old = entry["masterKeyID"]
@@ -113,7 +111,7 @@ def _rewrapped(home: Path, path: Path, keyring: Keyring) -> bytes:
         ) from None
     if not changed:
         return content
-    return json.dumps({name: json.dumps(entry) for name, entry in entries.items()}).encode()
+    return written_material(entries)
 
 
 def _class_of(identifier: str) -> tuple[str, Grade]:

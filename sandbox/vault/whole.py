@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from sandbox.catalog.model import TableVersion
 from sandbox.vault.durable import flush_folder, writing
 from sandbox.vault.encrypted_file import material_path, open_verified, storage_corrupt
+from sandbox.vault.keyring import Grade, Keyring
+from sandbox.vault.material import material_is_sound
 
 
 def check_whole(home: Path, version: TableVersion) -> None:
@@ -21,6 +23,18 @@ def check_whole(home: Path, version: TableVersion) -> None:
     for stored in version.all_files:
         open_verified(home, stored).close()
         if not material_path(home / stored.path).is_file():
+            raise storage_corrupt(stored)
+
+
+def check_keys(home: Path, keyring: Keyring, version: TableVersion, grades: Collection[Grade]) -> None:
+    """Look at every byte of the wrapped data keys beside the files of a version, as far as `grades` tell.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT, naming the first file whose keys are not what was written.
+
+    """
+    for stored in version.all_files:
+        if not material_is_sound(material_path(home / stored.path), keyring, version.dataset, grades):
             raise storage_corrupt(stored)
 
 

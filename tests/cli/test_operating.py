@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -261,3 +262,27 @@ def test_doctor_says_what_is_wrong(town: Path, tmp_path: Path) -> None:
     assert missing.code == 1
     (wrong,) = (line for line in missing.out.splitlines() if "WRONG" in line)
     assert "sandbox init" in wrong  # a row is one line in a pipe, however long
+
+
+def test_doctor_looks_at_files_that_no_question_reads(town: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(town / "home", home)
+    for _ in range(2):
+        file = write_files(tmp_path / f"files-{_}").residents
+        file.write_text(file.read_text().replace("300", str(_)) + f"{900 + _},30,east,x\nbad,1\n")
+        command = ("load", file, "--dataset", "town", "--table", "residents", "--accept-drift")
+        assert sandbox(*command, home=home).code == 0
+    whole = sandbox("doctor", home=home)
+    assert whole.code == 0, whole.out
+    assert "every byte of" in whole.out
+    files = [path for path in (home / "data").rglob("*.*") if path.stat().st_size]
+    assert {path.name for path in files} >= {"part-00000.parquet", "quarantine.parquet"}
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        found = sandbox("doctor", home=home)
+        assert found.code == 1, path
+        (wrong,) = (line for line in found.out.splitlines() if "WRONG" in line)
+        assert path.name.removeprefix("_KEY_MATERIAL_FOR_").removesuffix(".json") in wrong
+        path.write_bytes(content)
+    assert sandbox("doctor", home=home).code == 0

@@ -16,7 +16,8 @@ from sandbox.catalog.model import TableVersion
 from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.digest import VERIFIED
 from sandbox.vault.encrypted_file import material_path
-from sandbox.vault.keyring import Keyring
+from sandbox.vault.keyring import GRADES, Keyring
+from sandbox.vault.material import material_is_sound
 from sandbox.vault.parquet import read_batches
 from tests.vault.support import COLUMNS, people, write
 
@@ -182,3 +183,24 @@ def test_altered_key_material_is_noticed(home: Path, keys: Keyring) -> None:
     assert_refused(home, keys, version)
     path.write_text(whole)
     assert read(home, keys, version).num_rows == 200
+
+
+def test_every_flipped_bit_of_key_material_is_noticed(home: Path, keys: Keyring) -> None:
+    """Also where no cipher looks: in names, in white space, in the key of a column that is not read."""
+    version = write(home, keys, people(20))
+    path = material_path(home / version.files[0].path)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 7]) + whole[place + 1 :])
+        assert not material_is_sound(path, keys, "nafld", GRADES), whole[place - 9 : place + 9]
+    entries = json.loads(whole)
+    spaced = json.dumps(entries)
+    doubled = whole.decode().replace('{"', '{"columnKey0":"{}","', 1)
+    more = json.dumps({**entries, "columnKey99": entries["columnKey0"]}, separators=(",", ":"))
+    for content in (spaced, doubled, more, whole.decode() + "\n"):
+        path.write_text(content)
+        assert not material_is_sound(path, keys, "nafld", GRADES)
+        assert_refused(home, keys, version)
+    path.write_bytes(whole)
+    assert material_is_sound(path, keys, "nafld", GRADES)
+    assert read(home, keys, version).num_rows == 20
