@@ -17,8 +17,8 @@ from sandbox.rooms.bubblewrap import Bubblewrap
 from sandbox.service import home as homes
 from sandbox.service.proof import check_against_log
 from sandbox.service.reports import Finding
+from sandbox.service.versions import check_every_version
 from sandbox.settings import Settings
-from sandbox.vault.whole import check_keys, check_whole
 
 NEEDED = ("cryptography", "duckdb", "opendp", "pyarrow", "sqlalchemy", "sqlglot")
 LEAST_FREE_BYTES = 1 << 30
@@ -111,14 +111,11 @@ def _store(instance: homes.Home) -> Finding:
 
 def _data(instance: homes.Home) -> Finding:
     """Questions look at the files that they read; here all are looked at, of every version."""
-    held = instance.catalog.held()
     try:
-        for version in held:
-            check_whole(instance.folder, version)
-            check_keys(instance.folder, instance.keyring, version, instance.hot.grades)
+        count = check_every_version(instance)
     except SandboxError as error:
         return Finding("data", False, f"{error.message} {error.hint}")
-    return Finding("data", True, f"every byte of {len(held)} versions is what was committed")
+    return Finding("data", True, f"every byte of {count} versions is what was committed")
 
 
 def _published(instance: homes.Home) -> Finding:

@@ -16,7 +16,7 @@ from sandbox.identity import Actor, Role
 from sandbox.service.home import Home, need
 from sandbox.service.version_reports import Dropped, VersionCard, VersionDiff
 from sandbox.vault.lock import alone
-from sandbox.vault.whole import check_whole, destroy
+from sandbox.vault.whole import check_keys, check_whole, destroy
 
 
 def history(home: Home, actor: Actor, dataset: str, table: str) -> tuple[VersionCard, ...]:
@@ -124,6 +124,20 @@ def drop(
         for version in going:
             home.hot.forget(version.id)
     return Dropped(dataset, table, tuple(version.version for version in going))
+
+
+def check_every_version(home: Home) -> int:
+    """Look at every byte of every version that is held, and of its keys; how many there are.
+
+    Raises:
+        SandboxError: STORAGE_CORRUPT, naming the first file that is not what was committed.
+
+    """
+    held = home.catalog.held()
+    for version in held:
+        check_whole(home.folder, version)
+        check_keys(home.folder, home.keyring, version, home.hot.grades)
+    return len(held)
 
 
 def _may_see_counts(home: Home, actor: Actor, dataset: str) -> bool:

@@ -20,7 +20,8 @@ from sandbox.vault import layout
 from sandbox.vault.encrypted_file import material_path, open_parquet
 from sandbox.vault.folders import version_folders
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
-from sandbox.vault.kms import crypto_factory
+from sandbox.vault.kms import KeyringKms, crypto_factory
+from sandbox.vault.material import read_material
 from sandbox.vault.parquet import EncryptedWriter, read_batches
 from sandbox.vault.wrap import unwrap
 from tests.vault.support import COLUMNS, SECRET_CELL, people, write
@@ -143,9 +144,12 @@ def test_keys_of_one_dataset_do_not_serve_another(home: Path, keys: Keyring) -> 
     version = write(home, keys, people(20))
     write(home, keys, people(20), dataset="tax")
     path = home / version.files[0].path
-    with path.open("rb", buffering=0) as file, pytest.raises(SandboxError) as caught:
+    with path.open("rb", buffering=0) as file, pytest.raises(ValueError, match="altered key material"):
         open_parquet(file, path, keys, "tax", ("footer", "open", "restricted"))
-    assert caught.value.code is ErrorCode.KEY_REFUSED
+    for entry in read_material(material_path(path).read_bytes()).values():
+        with pytest.raises(SandboxError) as caught:
+            KeyringKms(keys, "tax").unwrap_key(entry["wrappedDEK"], entry["masterKeyID"])
+        assert caught.value.code is ErrorCode.KEY_REFUSED
 
 
 def test_a_column_that_would_stay_plain_stops_the_load(
