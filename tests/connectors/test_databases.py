@@ -131,6 +131,43 @@ def test_mariadb_values_are_exact(mariadb, ask_maria):
     assert set(got.rows[1].values()) == {None}
 
 
+def test_what_only_these_servers_have_comes_as_they_write_it(mariadb, ask_maria, tmp_path):
+    """Days that are none, times beyond a day, sets: texts, which a declared type takes or sets aside."""
+    maria(
+        mariadb,
+        "CREATE OR REPLACE TABLE odd (id INT, d DATE, at DATETIME, y YEAR, t TIME(3), s SET('甲','乙'), "
+        "b BIT(10), z DECIMAL(6,2) ZEROFILL, f FLOAT, p POINT, c CHAR(4) COLLATE utf8mb4_general_ci)",
+        "SET SESSION sql_mode = ''",
+        "INSERT INTO odd VALUES (1, '0000-00-00', '2020-00-00 00:00:00', 2155, '-838:59:59.000', '甲,乙', "
+        "b'1000000001', 7.5, 1e30, POINT(1, 2), '😀')",
+        "INSERT INTO odd VALUES (2, '2020-02-29', '2020-02-29 01:02:03', 0, '00:00:01.5', '', 0, 0, 0, NULL, "
+        "'')",
+    )
+    first, second = Read(ask_maria(table="odd")).rows
+    assert {name: first[name] for name in ("d", "at", "y", "t", "s", "b", "z", "c")} == {
+        "d": "0000-00-00",
+        "at": "2020-00-00 00:00:00",
+        "y": "2155",
+        "t": "-838:59:59.000",
+        "s": "甲,乙",
+        "b": "0201",
+        "z": "0007.50",
+        "c": "😀",
+    }
+    assert float(first["f"]) == 1e30
+    assert first["p"] == "00000000" + "0101000000" + "000000000000f03f" + "0000000000000040", "SRID, then WKB"
+    assert (second["d"], second["y"], second["s"], second["t"]) == ("2020-02-29", "0000", "", "00:00:01.500")
+    source = tmp_path / "odd.source.yaml"
+    source.write_text(
+        f"location: mysql://reader@127.0.0.1:{mariadb.port}/registry\n"
+        "options: {table: odd, password: env:DATABASE_PASSWORD}\n"
+    )
+    columns = {"id": {"type": "integer"}, "d": {"type": "date"}, "at": {"type": "timestamp"}}
+    it = Instance.create(tmp_path / "home")
+    report = it.load(source, policy(t={"protection": "open", "columns": columns}), max_bad_rows=1)
+    assert (report.version.rows, report.version.quarantined) == (1, 1)
+
+
 GROWING = "CREATE TABLE IF NOT EXISTS g (id bigint, at timestamp);\nTRUNCATE g;\n"
 
 
