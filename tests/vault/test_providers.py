@@ -17,12 +17,13 @@ from sandbox.settings import Settings
 from sandbox.vault.keyring import KEYRING_FILE, Keyring
 from sandbox.vault.parquet import read_batches
 from sandbox.vault.pkcs11 import Pkcs11
-from sandbox.vault.rotate import rotate_keys
+from sandbox.vault.rotate import end_rotation, rotate_keys
 from sandbox.vault.sealer import Passphrase
 from tests.service import instance
 from tests.service.stretching import remembered
 from tests.vault.providers import PIN, Provided, kms, token
 from tests.vault.support import people, write
+from tests.vault.test_rotate import PlugPulledError, pull_plug
 
 Makers = Mapping[str, Callable[[], Provided]]
 PROVIDERS = ("keyring", "aws-kms", "pkcs11")
@@ -126,6 +127,32 @@ def test_every_key_moves_and_the_old_seal_opens_nothing(
     old = Keyring.open(path, given.sealer)
     with pytest.raises(SandboxError):
         list(read_batches(tmp_path, old, version, ["case.id"]))
+
+
+@pytest.mark.parametrize("to", PROVIDERS)
+def test_a_plug_pulled_between_two_providers_leaves_a_home_that_one_of_them_opens(
+    given: Provided, makers: Makers, to: str, tmp_path: Path
+) -> None:
+    target = makers[to]() if to != "keyring" else Provided(Passphrase("third"), Passphrase("other"), None, {})
+    for at in (1, 2, 3):  # keyring, key material, keyring
+        for after in (False, True):
+            home = tmp_path / f"{at}-{after}"
+            home.mkdir()
+            keys = Keyring.create(home / KEYRING_FILE, given.sealer)
+            version = write(home, keys, people(20))
+            with pytest.MonkeyPatch.context() as patch:
+                pull_plug(patch, at, after=after)
+                with pytest.raises(PlugPulledError):
+                    rotate_keys(home, keys, target.sealer)
+            begun = not (at == 1 and not after)
+            opened = Keyring.open(home / KEYRING_FILE, (target if begun else given).sealer)
+            for _ in range(2):
+                assert sum(b.num_rows for b in read_batches(home, opened, version, ["case.id"])) == 20
+                end_rotation(home, opened)
+            assert not opened.rotating()
+            # Two keys in one cloud are two seals of one provider, which open each other's by name.
+            if begun and not (to == "aws-kms" and given.sealer.provider == "aws-kms"):
+                refused(lambda: Keyring.open(home / KEYRING_FILE, given.sealer), *WRONG)  # noqa: B023
 
 
 def test_the_key_in_the_token_cannot_be_extracted(makers: Makers, tmp_path: Path) -> None:
