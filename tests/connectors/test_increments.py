@@ -265,7 +265,6 @@ def _load_in_child(home: Path, folder: Path) -> None:
     Loads(Instance.open(home), lite(folder)).increment()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kills", [5, pytest.param(60, marks=pytest.mark.long)])
 def test_a_killed_load_leaves_rows_and_watermark_together(it: Instance, tmp_path: Path, kills: int) -> None:
     registry = lite(tmp_path)

@@ -59,7 +59,6 @@ def child(*args: Any, **named: Any) -> tuple[BaseProcess, Any]:
     return process, ours
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.long)])
 def test_killed_at_any_point_the_version_before_is_whole(tmp_path, kills):
     home = tmp_path / "home"
@@ -114,7 +113,6 @@ def test_a_full_disk(tmp_path, file_limit, memory):
     it.store.close()
 
 
-@pytest.mark.slow
 def test_memory_is_flat(tmp_path):
     home = tmp_path / "home"
     Instance.create(home).store.close()

@@ -149,7 +149,6 @@ def test_joined_answers_that_noise_brings_together_have_no_half_width(books: Led
     assert bars == [2.0 * asked.boundaries[0].noise[0].half_width] * 101, sql
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("aggregate", [*SINGLE, *COMPUTED])
 def test_coverage_is_95_percent_within_one(aggregate: str, books: Ledger) -> None:
     """40,000 answers: a standard error is 0.11 %, so the percent itself is passed once in 10**18."""
