@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import duckdb
 
 from sandbox.catalog.model import TableVersion
-from sandbox.vault.hot_table import HotTable, compress, drop
+from sandbox.vault.hot_table import HotTable, compress, drop, memory
 
 
 class Held:
@@ -56,15 +56,9 @@ class Held:
             self.guard.notify_all()
 
     def size(self) -> int:
-        """Bytes of all of them."""
-        with self.guard:
-            growing = () if self.growing is None else (self.growing,)
-            return sum(table.size for table in (*self.tables.values(), *self.replaced, *growing))
-
-    def others(self, table: HotTable) -> int:
-        """Bytes of all but this one."""
-        with self.guard:
-            return self.size() - table.size
+        """Bytes that all of them take, and what questions still hold of former ones."""
+        with self._engine.cursor() as cursor:
+            return memory(cursor)
 
     def loose(self) -> list[HotTable]:
         """What is not compressed yet, least recently used first."""
@@ -87,25 +81,22 @@ class Held:
                 self.replaced.append(table)
 
     def compress(self, table: HotTable) -> None:
-        """Compress a table. One that is held and cannot be is given up.
-
-        Raises:
-            duckdb.Error: it is the growing one, and there is no memory.
-
-        """
-        if table is not self.growing and self.tables.get(table.version) is not table:
+        """Compress a table that is held; one that cannot be is given up."""
+        if self.tables.get(table.version) is not table:
             return  # It went meanwhile.
+        size = table.size
         try:
-            all_bytes = compress(self._engine, table)
+            compress(self._engine, table)
         except duckdb.Error:
-            if table is self.growing:
-                raise
             self.give_up(table.version)
             return
         with self.guard:
-            table.size = max(0, all_bytes - self.others(table))
-            # A question that began before holds what was there: there is more to be had when it has ended.
-            table.loose = table is not self.growing and table.pins > 0
+            known = (*self.tables.values(), *self.replaced, *([] if self.growing is None else [self.growing]))
+            others = sum(other.size for other in known if other is not table)
+            # DuckDB tells memory of all databases together. While a question that began before holds what was
+            # there, the table counts as large as it was; there is more to be had when it has ended.
+            table.size = max(0, min(size, self.size() - others))
+            table.loose = table.pins > 0
 
     def evict(self) -> bool:
         """Drop the table that was used least recently of those that nobody uses; False if there is none."""

@@ -32,7 +32,7 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.vault.encrypted_file import storage_corrupt
 from sandbox.vault.engine import open_engine, question_failed
 from sandbox.vault.held import Held
-from sandbox.vault.hot_table import HotTable, can_grow, drop, fill
+from sandbox.vault.hot_table import HotTable, can_grow, compress, drop, fill
 from sandbox.vault.keyring import GRADES, Grade, Keyring
 from sandbox.vault.lease import Lease
 from sandbox.vault.parquet import read_batches
@@ -290,7 +290,6 @@ class HotStore:
                 batches,
                 beside,
                 loose,
-                lambda: self._held.others(table),
                 lambda: self._make_room(table),
             )
         finally:
@@ -307,9 +306,11 @@ class HotStore:
             self._check_warming(self._warming)
             return
         budget = self._budget_mb * MIB
-        for table in (*self._held.loose(), growing):
-            if self._held.size() > budget and table.loose:
+        for table in self._held.loose():
+            if self._held.size() > budget:
                 self._held.compress(table)
+        if self._held.size() > budget:
+            compress(self._engine, growing)
         patience = time.monotonic() + PATIENCE_SECONDS
         with self._guard:
             if growing.size + sum(table.size for table in self._mine) > budget:

@@ -52,7 +52,6 @@ def fill(
     batches: Iterator[pa.RecordBatch],
     beside: HotTable | None,
     most_loose: int,
-    others: Callable[[], int],
     grown: Callable[[], None],
 ) -> int:
     """Make `table` from `batches`, joined row by row with what `beside` holds already.
@@ -63,7 +62,6 @@ def fill(
         batches: the columns that `beside` lacks, in stored order; at least one batch.
         beside: the same version with fewer columns, or None.
         most_loose: bytes that the table may take before it is compressed.
-        others: bytes of all other hot tables, now.
         grown: called after each chunk; may raise to stop.
 
     Returns:
@@ -79,11 +77,13 @@ def fill(
         try:
             rows = 0
             for chunk in _chunks(batches):
+                before = memory(cursor)
                 _append(cursor, table, chunk, beside, rows)
                 rows += chunk.num_rows
-                table.size, table.loose = max(0, _memory(cursor) - others()), True
+                table.size += max(0, memory(cursor) - before)
+                table.loose = True
                 if table.size > most_loose:
-                    table.size, table.loose = max(0, compress(engine, table) - others()), False
+                    compress(engine, table)
                 grown()
         except BaseException:
             drop(engine, table)
@@ -91,8 +91,8 @@ def fill(
     return rows
 
 
-def compress(engine: duckdb.DuckDBPyConnection, table: HotTable) -> int:
-    """Compress what of `table` is not yet; returns the bytes of all hot tables afterwards.
+def compress(engine: duckdb.DuckDBPyConnection, table: HotTable) -> None:
+    """Compress what of `table` is not yet; its size becomes smaller by what that gives back at once.
 
     Questions that run over it go on undisturbed, but while they do they hold what was there before.
 
@@ -101,14 +101,24 @@ def compress(engine: duckdb.DuckDBPyConnection, table: HotTable) -> int:
 
     """
     with engine.cursor() as cursor:
+        before = memory(cursor)
         cursor.execute(f'CHECKPOINT "{table.database}"')
-        return _memory(cursor)
+        table.size = max(0, table.size + memory(cursor) - before)
+        table.loose = False
 
 
 def drop(engine: duckdb.DuckDBPyConnection, table: HotTable) -> None:
     """Give the memory of `table` back; nobody may be using it."""
     with engine.cursor() as cursor:
         cursor.execute(f'DETACH "{table.database}"')
+
+
+def memory(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Bytes of all hot tables, and of what questions still hold of former ones."""
+    rows = cursor.execute(
+        "SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
+    ).fetchall()
+    return int(rows[0][0] or 0)
 
 
 def can_grow(table: HotTable) -> bool:
@@ -148,14 +158,6 @@ def _append(
         cursor.execute(f"INSERT INTO {table.relation} {select}")
     finally:
         cursor.unregister(INCOMING)
-
-
-def _memory(cursor: duckdb.DuckDBPyConnection) -> int:
-    """Bytes of all hot tables."""
-    rows = cursor.execute(
-        "SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
-    ).fetchall()
-    return int(rows[0][0] or 0)
 
 
 def quoted(name: str) -> str:

@@ -300,3 +300,25 @@ def test_damaged_keys_of_a_text_are_told_as_ever(home: Path, keys: Keyring, stor
     assert store.held_bytes() == 0
     material.write_text(whole)
     assert ask(store, version, {"few"}, "count(*) AS n").to_pydict() == {"n": [2_000]}
+
+
+def test_memory_that_a_question_still_holds_is_put_down_to_no_other_table(
+    home: Path, keys: Keyring, store: HotStore
+) -> None:
+    rows = 500_000
+    one, two = (
+        write(home, keys, counted(rows, n), name=f"t{n}", grades={}, batch_rows=rows) for n in range(2)
+    )
+    ask(store, one, {"c0"}, "1")
+    loose = store._held.tables[one.id].size
+    with store.lease({one: frozenset({"c0"})}) as lease, store._engine.cursor() as question:
+        question.execute("BEGIN")
+        question.execute(f"SELECT c0 FROM {lease.relation(one.id)}").fetchone()
+        assert store.compress()
+        ask(store, two, {"c0"}, "1")
+        assert store._held.tables[one.id].loose
+        assert store._held.tables[two.id].size <= loose
+    assert store.compress()
+    sizes = [store._held.tables[version.id].size for version in (one, two)]
+    assert sum(sizes) == store.held_bytes() < loose
+    assert abs(sizes[0] - sizes[1]) < MIB
