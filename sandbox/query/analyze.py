@@ -198,11 +198,12 @@ class _Walk:
         scope = combine(select, below, self.sql, partial(self._nested, ctes))
         self.keys |= scope.keys
         if has_levels(select):
-            boundaries, family, answer = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
-            self.boundaries += boundaries
-            self.levels.append(frozenset(b.name for b in boundaries))
-            self.families += [family] if family is not None else []
-            return answer
+            levels = aggregate_levels(select, scope, self._name, self._floor(), self.sql)
+            self.boundaries += levels.boundaries
+            self.levels.append(frozenset(b.name for b in levels.boundaries))
+            self.families += [levels.family] if levels.family is not None else []
+            self.folds += levels.folds
+            return levels.answer
         if groups_by_unit(select, scope):
             return rows_per_unit(select, scope, self.sql)
         self._refuse_order_dependence(select)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -13,6 +13,7 @@ from sandbox.query.counting import counting_of, key_domain
 from sandbox.query.families import Family
 from sandbox.query.finer import added_up, family_of, kin_of
 from sandbox.query.grouping_sets import keys_of, level, levels_of, ordered
+from sandbox.query.histograms import Fold
 from sandbox.query.limits import in_domain, key_literal
 from sandbox.query.parse import place_of
 from sandbox.query.per_unit import is_unit
@@ -20,12 +21,22 @@ from sandbox.query.private import aggregate, key_of
 from sandbox.query.public import put_together
 from sandbox.query.relations import Public
 from sandbox.query.scopes import Scope
-from sandbox.query.vocabulary import AGGREGATES, spoken_name
+from sandbox.query.vocabulary import AGGREGATES
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A SELECT on several levels: its boundaries, those that agree, what fills its cells, and its answer."""
+
+    boundaries: tuple[Boundary, ...]
+    family: Family | None
+    folds: tuple[Fold, ...]
+    answer: Public
 
 
 def aggregate_levels(
     select: exp.Select, scope: Scope, name: Callable[[], str], floor: int, sql: str
-) -> tuple[list[Boundary], Family | None, Public]:
+) -> Levels:
     """The boundary of each level, whether their numbers can be made to agree, and all of them as one answer.
 
     Where they can, a row counts on every level or on none: one of whose keys is on no list counts on none,
@@ -43,6 +54,8 @@ def aggregate_levels(
     axes = [tuple(keys.index(k) for k in own) for own in sets]
     kin = kin_of(known, axes) if scope.bound.once or not scope.bound.found else None
     boundaries: list[Boundary] = []
+    counts: list[Boundary] = []
+    folds: list[Fold] = []
     answers: list[Public] = []
     for at, own in enumerate(sets):
         totals = None
@@ -51,6 +64,8 @@ def aggregate_levels(
             totals = counting_of(finest, key_domain(finest), scope.bound)
         made = aggregate(level(select, own, blanks), scope, name(), floor, sql, _no_scalar, totals)
         boundaries.append(made.boundary)
+        counts += made.counts
+        folds += made.folds
         answers.append(made.answer)
     family = family_of(boundaries, axes, kin) if kin is not None else None
     if family is not None and kin is not None:
@@ -58,7 +73,7 @@ def aggregate_levels(
     together = answers[0]
     for other in answers[1:]:
         together = put_together(exp.Union(distinct=False), together, other)
-    return boundaries, family, ordered(select, together)
+    return Levels((*boundaries, *counts), family, tuple(folds), ordered(select, together))
 
 
 def _related(boundaries: list[Boundary], finest: Boundary, family: Family) -> list[Boundary]:
@@ -112,14 +127,6 @@ def _check(select: exp.Select, keys: tuple[exp.Expr, ...], scope: Scope, sql: st
             "Windows and subqueries beside GROUPING SETS, ROLLUP or CUBE are not supported.",
             "Compute them around it: SELECT … FROM (SELECT … GROUP BY ROLLUP (a)) AS q.",
             place=place_of(around, sql),
-        )
-    cell = next((n for p in parts if (n := p.find(exp.Mode, exp.AnonymousAggFunc)) is not None), None)
-    if cell is not None:
-        raise SandboxError(
-            ErrorCode.SQL_UNSUPPORTED,
-            f"{spoken_name(cell)} on several levels is not supported.",
-            "Make its value a key: SELECT a, x, COUNT(*) … GROUP BY GROUPING SETS ((a, x), (x)).",
-            place=place_of(cell, sql),
         )
 
 

@@ -255,9 +255,7 @@ def questions(draw: st.DrawFn, *, spread: bool = True) -> str:
         sql += (" AND " if "WHERE id" in source else " WHERE ") + f"({where})"
     if group:
         forms = ["{}"] * 4 + ["ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]
-        # Levels take no cells of counts, and no subquery beside them, as in FILTER (WHERE id IN (SELECT …)).
-        alone = any(word in call for call in aggregates for word in ("SELECT", "HISTOGRAM", "MODE"))
-        form = "{}" if alone else draw(st.sampled_from(forms))
+        form = draw(st.sampled_from(forms))
         # The parser reads no comparison as it stands inside ROLLUP (…).
         sql += " GROUP BY " + form.format(
             ", ".join(group if form == "{}" else [_bracketed(k) for k in group])
