@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 from sqlglot import exp
@@ -147,8 +148,14 @@ def sql_of(tree: exp.Select, relations: Mapping[str, str]) -> str:
     before = [table.args for table in tables]
     try:
         for table in tables:
-            table.args = exp.to_table(relations[table.name], dialect=DIALECT).args
+            table.args = _read(relations[table.name]).args
         return tree.sql(DIALECT, copy=False)
     finally:
         for table, args in zip(tables, before, strict=True):
             table.args = args
+
+
+@lru_cache(maxsize=1024)
+def _read(relation: str) -> exp.Table:
+    """A relation of the hot store as a tree, which is written in many places and not changed."""
+    return exp.to_table(relation, dialect=DIALECT)

@@ -15,14 +15,16 @@ import logging
 import re
 from dataclasses import dataclass
 
-import sqlglot
 from sqlglot import TokenType, exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from sandbox.errors import ErrorCode, Place, SandboxError
+from sandbox.query import quick_trees
 from sandbox.query.fractions import written_out
 from sandbox.query.places import (
     DIALECT,
+    cut,
     has_place,
     place_at,
     place_of,
@@ -40,6 +42,7 @@ from sandbox.query.windows import wrong_window
 __all__ = ["DIALECT", "Parsed", "check_size", "parse", "place_of"]
 # The parser repeats in its warnings what it was given, and a question belongs into no log but the sealed one.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+quick_trees.install()
 MAX_NODES = 5_000
 MAX_DEPTH = 120
 MOST_DIGITS = 18  # of LIMIT and OFFSET
@@ -74,8 +77,10 @@ def parse(sql: str, max_bytes: int) -> Parsed:
 def _statement(sql: str) -> exp.Expr:
     """The one statement of a text."""
     try:
-        check_tokens(sql, DIALECT)
-        statements = [s for s in sqlglot.parse(sql, dialect=DIALECT) if s is not None]
+        tokens = cut(sql)
+        check_tokens(tokens)
+        read = Dialect.get_or_raise(DIALECT).parser().parse(list(tokens), sql)
+        statements = [s for s in read if s is not None]
     except (ParseError, TokenError) as error:
         raise _syntax(error, sql) from None
     except (SqlglotError, RecursionError, ValueError):

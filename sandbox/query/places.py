@@ -116,13 +116,23 @@ def unclosed(sql: str) -> Place:
     return whole(sql)
 
 
-@lru_cache(maxsize=8)
 def tokens_of(sql: str) -> Sequence[Token]:
     """The tokens of a text; none where it cannot be cut into tokens."""
     try:
-        return tuple(sqlglot.tokenize(sql, dialect=DIALECT))
+        return cut(sql)
     except SqlglotError:
         return ()
+
+
+@lru_cache(maxsize=8)
+def cut(sql: str) -> Sequence[Token]:
+    """The tokens of a text.
+
+    Raises:
+        SqlglotError: it cannot be cut into tokens.
+
+    """
+    return tuple(sqlglot.tokenize(sql, dialect=DIALECT))
 
 
 def _positions(node: exp.Expr) -> Iterator[tuple[int, int]]:

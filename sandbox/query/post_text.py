@@ -47,7 +47,7 @@ class PostSelect:
 
 
 KEPT = 256
-_written: OrderedDict[tuple[str, frozenset[str]], PostSelect] = OrderedDict()
+WRITTEN: OrderedDict[tuple[str, frozenset[str]], PostSelect] = OrderedDict()
 _guard = threading.Lock()
 
 
@@ -58,15 +58,15 @@ def post_select(post: exp.Select, numbers: Collection[str]) -> PostSelect:
     """
     key = (digest(post), frozenset(numbers))
     with _guard:
-        known = _written.get(key)
+        known = WRITTEN.get(key)
         if known is not None:
-            _written.move_to_end(key)
+            WRITTEN.move_to_end(key)
             return known
     made = _post_select(post, numbers)
     with _guard:
-        _written[key] = made
-        if len(_written) > KEPT:
-            _written.popitem(last=False)
+        WRITTEN[key] = made
+        if len(WRITTEN) > KEPT:
+            WRITTEN.popitem(last=False)
     return made
 
 

@@ -10,7 +10,8 @@ Rules
 
 from __future__ import annotations
 
-import sqlglot
+from collections.abc import Iterable
+
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.duckdb import DuckDB
 
@@ -36,19 +37,18 @@ _OURS = frozenset(name for t in ALLOWED if issubclass(t, exp.Func) for name in t
 _FOREIGN = frozenset(DuckDB.Parser.FUNCTIONS) - _OURS
 
 
-def check_tokens(sql: str, dialect: str) -> None:
+def check_tokens(tokens: Iterable[Token]) -> None:
     """Refuse what the parser could not read in reasonable time.
 
     Raises:
         SandboxError: `sql-unsupported`, with the place of the bracket.
-        sqlglot.errors.TokenError: the text cannot be cut into tokens.
 
     """
     open_brackets: list[bool] = []
     ambiguous = 0
     before: Token | None = None
     list_at: Token | None = None
-    for token in sqlglot.tokenize(sql, dialect=dialect):
+    for token in tokens:
         if list_at is not None and token.token_type in _CONSTANTS:
             continue
         if token.token_type is TokenType.L_BRACKET and list_at is None and _begins_value(before):
