@@ -43,6 +43,7 @@ from sandbox.vault.keyring import Grade, Keyring
 from sandbox.vault.lock import loading
 from sandbox.vault.parquet import EncryptedWriter
 
+_FEW = 5
 _TEXT = ("string", "large_string", "string_view")
 
 
@@ -209,16 +210,21 @@ def check_columns(table: TablePolicy, found: tuple[str, ...]) -> tuple[str, ...]
     raise SandboxError(
         ErrorCode.LOAD_REFUSED,
         f"The source lacks columns that the policy lists: {', '.join(missing)}.",
-        _about_missing(missing, found),
+        _about_missing(missing, found, tuple(name for name in found if name not in table.columns)),
     )
 
 
-def _about_missing(missing: list[str], found: tuple[str, ...]) -> str:
+def _about_missing(missing: list[str], found: tuple[str, ...], unlisted: tuple[str, ...]) -> str:
     if len(found) == 1 and len(missing) > 1:
         return f"The source has the one column {found[0]!r}: check the delimiter."
     near = [close[0] for name in missing if (close := get_close_matches(name, found, n=1))]
     if near:
         return f"The source has {', '.join(near)}: correct the name in the policy, or at the source."
+    if 0 < len(unlisted) <= _FEW:
+        return (
+            f"The policy does not list {', '.join(unlisted)}: if a column was renamed, name it so in the "
+            "policy; else check that this is the right file."
+        )
     return "Check that this is the right file, and that its header is where the options say."
 
 

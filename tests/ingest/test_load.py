@@ -239,6 +239,8 @@ def test_hints(it, put):
     assert "delimiter" in error.hint
     near = refusal(REFUSED, lambda: it.load(put("a.csv", b"id,othre\n1,2\n"), two))
     assert "othre" in near.hint
+    renamed = refusal(REFUSED, lambda: it.load(put("a.csv", b"id,employees\n1,2\n"), two))
+    assert "does not list employees: if a column was renamed" in renamed.hint
     bad = refusal(REFUSED, lambda: it.load(put("b.csv", b"id,other\nMARKER,x\n"), two))
     assert "id: not of type integer (1 times, first in b.csv, record 2)" in bad.hint
     assert "MARKER" not in str(bad)
