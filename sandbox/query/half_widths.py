@@ -12,7 +12,8 @@ Windows over noisy numbers stand for numbers of their own, if neither their rows
 - Extremes and ranks have none: which row is the largest is itself chosen by noise.
 - Every count in a cell of HISTOGRAM has the same one, so it is the cell's; MODE has none.
 
-Joined answers (`joined_widths.py`) have the half-widths of their sides. A day or time has one in days.
+Joined answers (`joined_widths.py`) have the half-widths of their sides. A day or time has one in days; days
+between two noisy ones have the sum of theirs.
 """
 
 from __future__ import annotations
@@ -112,7 +113,12 @@ def _with_widths(tree: exp.Select, numbers: Numbers) -> WithErrors:
         found.add(i)
         if any(n.alone for n in read):
             if not isinstance(value, exp.Column):
-                continue  # what is computed from a day, a time or a map has no half-width
+                # What is computed from a day, a time or a map has no half-width, but for days between two.
+                days = _days_between(value, numbers)
+                if days is not None:
+                    vectors[i] = frozenset[tuple[str, str]]().union(*(n.vectors for n in read))
+                    tree.select(aliased(days, f"{ERROR_PREFIX}{i}"), copy=False)
+                continue
             alone.add(i)
             if read[0].moment:
                 moments.add(i)
@@ -254,6 +260,23 @@ def _half_width(value: exp.Expr, numbers: Numbers) -> exp.Expr | None:
     if any(_shared(a, b) for i, a in enumerate(known) for b in known[:i]):
         return _sum([exp.Sqrt(this=m) for m in moves])
     return exp.Sqrt(this=_sum(moves))
+
+
+def _days_between(value: exp.Expr, numbers: Numbers) -> exp.Expr | None:
+    """The half-width of the days between two noisy moments: those of both, whose noise may be the same."""
+    plain = value.unnest()
+    plain = plain.this.unnest() if isinstance(plain, exp.Try) else plain
+    in_days = isinstance(plain, exp.DateDiff) and plain.args["unit"].name.upper() == "DAY"
+    if not (in_days or isinstance(plain, exp.Sub)):
+        return None
+    sides = [side.unnest() for side in (plain.this, plain.expression)]
+    found = [numbers.get((s.table, s.name)) if isinstance(s, exp.Column) else None for s in sides]
+    widths = [n.width for n in found if n is not None and n.moment and n.width is not None]
+    if len(widths) < len(sides):
+        return None
+    if in_days:  # of two times it counts midnights, one more or less than the days between them
+        widths.append(cast(exp.Literal.number(1), "DOUBLE"))
+    return _unless_null(value, _sum([w.copy() for w in widths]))
 
 
 def _unless_null(value: exp.Expr, width: exp.Expr) -> exp.Expr:

@@ -248,7 +248,9 @@ def test_below_the_floor_no_quantile_is_given(books: Ledger) -> None:
 def test_an_error_bar_goes_through_arithmetic_and_is_in_days_of_days_and_times(books: Ledger) -> None:
     sql = (
         "SELECT MEDIAN(age) AS m, 2 * MEDIAN(age) AS twice, MAX(born) AS x, MEDIAN(born) AS y,"
-        " YEAR(MAX(born)) AS z, MEDIAN(seen) AS t FROM people JOIN visits ON id = pid"
+        " YEAR(MAX(born)) AS z, MEDIAN(seen) AS t, MIN(born) AS first, MAX(born) - MIN(born) AS apart,"
+        " DATE_DIFF('day', MIN(born), MAX(born)) AS days, DATE_DIFF('year', MIN(born), MAX(born)) AS years"
+        " FROM people JOIN visits ON id = pid"
     )
     of = published(6, 2, 3, DATED)
     with engine(ROWS) as connection:
@@ -256,7 +258,9 @@ def test_an_error_bar_goes_through_arithmetic_and_is_in_days_of_days_and_times(b
     (row,), errors = got.table.to_pylist(), got.errors
     (bars,) = errors.to_pylist()
     assert bars["twice"] == pytest.approx(2 * bars["m"])
-    assert set(errors.column_names) == {"m", "twice", "x", "y", "t"}
+    assert set(errors.column_names) == {"m", "twice", "x", "y", "t", "first", "apart", "days"}
+    assert bars["apart"] == pytest.approx(bars["x"] + bars["first"])
+    assert bars["days"] == pytest.approx(bars["apart"] + 1)
     assert isinstance(row["x"], date)
     assert not isinstance(row["x"], datetime)
     # Forty years of days: an error bar is some of them, and neither less than one nor all there are.
