@@ -14,6 +14,8 @@ from connectors.file_options import FileOptions
 from connectors.opening import unreadable
 from sandbox.ingest.source import RawBatch
 
+_PAGES = ("<!doctype", "<html", "<?xml")
+
 
 def column_names(
     file: str, lines: Sequence[Sequence[str]], cells: int, options: FileOptions
@@ -30,7 +32,7 @@ def column_names(
         options: of the file.
 
     Raises:
-        SandboxError: SOURCE_UNREADABLE for a name that is used twice or is no text.
+        SandboxError: SOURCE_UNREADABLE for a name that is used twice or is no text, and for a page.
 
     """
     if not lines and options.names:
@@ -52,6 +54,11 @@ def column_names(
         names = options.names
     if any("\0" in name or MARK in name for name in names):
         raise unreadable(f"{file} has a header that is not text.", "Declare its encoding (perhaps utf-16).")
+    if names and names[0].lower().startswith(_PAGES):
+        raise unreadable(
+            f"{file} is a page of HTML or XML, not a table.",
+            "A server may show one where it wants a login, or has another format: open the address and look.",
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise unreadable(

@@ -186,6 +186,17 @@ def test_a_server_that_sends_byte_by_byte_does_not_outlast_the_time_of_the_readi
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.parametrize(
+    "body", [b"<!DOCTYPE html><html>Please log in</html>\n", b'<?xml version="1.0"?>\n<a/>']
+)
+def test_a_page_in_place_of_a_table_is_no_table(site, body):
+    """A login, or SDMX-ML of a server that has no CSV: with status 200, as many of them answer."""
+    site.files["/a.csv"] = body
+    for connector in ("http", "sdmx"):
+        error = refusal(UNREADABLE, lambda name=connector: opened(site.url("/a.csv"), name).columns())
+        assert "page of HTML or XML" in error.message
+
+
 def test_compression_that_was_not_asked_for(site, file):
     site.files["/a.csv"], site.compressed = gzip.compress(ROWS), True
     assert "compression" in refusal(UNREADABLE, lambda: opened(file).columns()).message
