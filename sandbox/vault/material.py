@@ -2,7 +2,8 @@
 
 Their file is rewritten when keys are rotated, so the catalog holds no digest of it. Instead every byte of it
 must be one that is written there: the names of PyArrow's key material with the values that it gives them, in
-compact JSON, and data keys that the key which they name has wrapped, also those that no question needs.
+compact JSON (or all of it with spaces, as rotations once wrote it), and data keys that the key which they
+name has wrapped, also those that no question needs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def read_material(content: bytes) -> dict[str, dict[str, Any]]:
     try:
         material: Mapping[str, str] = json.loads(content)
         entries = {name: json.loads(text) for name, text in material.items()}
-        written = written_material(entries) == content
+        written = content in (written_material(entries), _spaced(entries))
     except (AttributeError, TypeError, RecursionError):
         raise ValueError("no key material") from None
     if not written or set(entries) != {FOOTER, *(f"columnKey{place}" for place in range(len(entries) - 1))}:
@@ -68,6 +69,10 @@ def material_is_sound(path: Path, keyring: Keyring, dataset: str, grades: Collec
             return False
         return True
     return False
+
+
+def _spaced(entries: Mapping[str, Mapping[str, Any]]) -> bytes:
+    return json.dumps({name: json.dumps(entry) for name, entry in entries.items()}).encode()
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from sandbox.vault.encrypted_file import material_path
 from sandbox.vault.keyring import GRADES, Keyring
 from sandbox.vault.material import material_is_sound
 from sandbox.vault.parquet import read_batches
+from sandbox.vault.rotate import rotate_keys
 from tests.vault.support import COLUMNS, people, write
 
 
@@ -203,4 +204,16 @@ def test_every_flipped_bit_of_key_material_is_noticed(home: Path, keys: Keyring)
         assert_refused(home, keys, version)
     path.write_bytes(whole)
     assert material_is_sound(path, keys, "nafld", GRADES)
+    assert read(home, keys, version).num_rows == 20
+
+
+def test_key_material_with_spaces_as_rotations_once_wrote_it_is_read(home: Path, keys: Keyring) -> None:
+    version = write(home, keys, people(20))
+    path = material_path(home / version.files[0].path)
+    compact = path.read_bytes()
+    entries = {name: json.loads(text) for name, text in json.loads(compact).items()}
+    path.write_text(json.dumps({name: json.dumps(entry) for name, entry in entries.items()}))
+    assert read(home, keys, version).num_rows == 20
+    rotate_keys(home, keys)
+    assert len(path.read_bytes()) <= len(compact) + len(entries) * len("0")
     assert read(home, keys, version).num_rows == 20
