@@ -23,6 +23,7 @@ DIFFERENT = {
     "The three most frequent occupations of each sex": TIES,
     "The most frequent age": TIES,
     "Change against the year before": TIES,
+    "Change of spending from year to year": TIES,
     "Cumulative deaths by year of follow-up": EMPTY,
     "行业内按省份排名": EMPTY,
     "A moving mean of daily flights": EMPTY,
