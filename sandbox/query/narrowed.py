@@ -22,7 +22,7 @@ from sandbox.policy.types import Kind, Scalar
 from sandbox.query.expressions import Lowering
 from sandbox.query.public_keys import MOST_PUBLIC_KEYS
 from sandbox.query.typed import Typed
-from sandbox.query.vocabulary import STAMPS, conjuncts
+from sandbox.query.vocabulary import STAMPS, alternatives, conjuncts
 
 _TURNED: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.GT: exp.LT, exp.GTE: exp.LTE, exp.LT: exp.GT, exp.LTE: exp.GTE, exp.EQ: exp.EQ,
@@ -89,9 +89,9 @@ def limits_of(condition: exp.Expr, lowering: Lowering) -> Limits:
 def _comparisons(part: exp.Expr) -> Iterable[tuple[exp.Column, type[exp.Expr], list[exp.Expr]]]:
     """The column, how it is compared, and with what: with any of several for IN, and for OR."""
     if isinstance(part, exp.Or):
-        either = [found for side in _alternatives(part) for found in _comparisons(side)]
+        either = [found for side in alternatives(part) for found in _comparisons(side)]
         same = len({(node.table, node.name.lower()) for node, _, _ in either}) == 1
-        if same and len(either) == len(list(_alternatives(part))) and all(c is exp.EQ for _, c, _ in either):
+        if same and len(either) == len(list(alternatives(part))) and all(c is exp.EQ for _, c, _ in either):
             yield either[0][0], exp.EQ, [constant for _, _, constants in either for constant in constants]
     elif isinstance(part, exp.Column):
         yield part, exp.EQ, [exp.Boolean(this=True)]
@@ -109,16 +109,6 @@ def _comparisons(part: exp.Expr) -> Iterable[tuple[exp.Column, type[exp.Expr], l
             yield part.this.unnest(), exp.LTE, [part.args["high"]]
     elif isinstance(part, exp.In) and isinstance(part.this.unnest(), exp.Column) and part.expressions:
         yield part.this.unnest(), exp.EQ, list(part.expressions)
-
-
-def _alternatives(part: exp.Expr) -> Iterable[exp.Expr]:
-    """The parts of a condition that OR connects."""
-    part = part.unnest()
-    if isinstance(part, exp.Or):
-        yield from _alternatives(part.left)
-        yield from _alternatives(part.right)
-    else:
-        yield part
 
 
 def _written(constants: list[exp.Expr], kind: Kind) -> tuple[Scalar, ...]:

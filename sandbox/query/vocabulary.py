@@ -310,9 +310,18 @@ def strange_part(node: exp.Expr) -> str | None:
 
 def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
     """The parts of a condition that AND connects."""
+    return _connected(node, exp.And)
+
+
+def alternatives(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The parts of a condition that OR connects."""
+    return _connected(node, exp.Or)
+
+
+def _connected(node: exp.Expr, by: type[exp.Connector]) -> Iterator[exp.Expr]:
     node = node.unnest()
-    if isinstance(node, exp.And):
-        yield from conjuncts(node.left)
-        yield from conjuncts(node.right)
+    if isinstance(node, by):
+        yield from _connected(node.left, by)
+        yield from _connected(node.right, by)
     else:
         yield node

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from sandbox.errors import ErrorCode, SandboxError
 from sandbox.identity import Actor, Via, operator_of_this_machine
 from sandbox.service import home as homes
 from sandbox.service import loading, steward
@@ -104,6 +105,15 @@ def settings(home: Path) -> Settings:
     return Settings(home=home).model_copy(
         update={"passphrase": SecretStr(PASSPHRASE), "passphrase_file": None, "engine_memory_mb": 256}
     )
+
+
+def opened_with(home: Path) -> ErrorCode | None:
+    """The code with which the instance at `home` refuses to open; None when it opens."""
+    try:
+        homes.close(homes.open_home(settings(home)))
+    except SandboxError as error:
+        return error.code
+    return None
 
 
 def acting(home: Home, person: str | None) -> Actor:

@@ -19,13 +19,13 @@ from sandbox.audit.kept import KeptProof
 from sandbox.audit.leaf import Entry
 from sandbox.audit.proved import Prefix
 from sandbox.audit.store import Store
-from sandbox.errors import ErrorCode, SandboxError
+from sandbox.errors import ErrorCode
 from sandbox.identity import Role
 from sandbox.privacy.loss import Account, AccountKind, Budget, Loss
 from sandbox.service import checkup, loading, opc, operator
 from sandbox.service import home as homes
 from sandbox.service.reports import LoadRequest
-from tests.service.instance import OPERATOR, acting, copied, make, settings
+from tests.service.instance import OPERATOR, acting, copied, make, opened_with, settings
 from tests.service.stretching import remembered
 
 COUNT = "SELECT COUNT(*) AS n FROM residents"
@@ -64,14 +64,6 @@ def size(home: Path) -> int:
     with closing(sqlite3.connect(home / "store.sqlite")) as connection:
         (found,) = connection.execute("SELECT COUNT(*) FROM audit_leaf").fetchone()
     return int(found)
-
-
-def opened_with(home: Path) -> ErrorCode | None:
-    try:
-        homes.close(homes.open_home(settings(home)))
-    except SandboxError as error:
-        return error.code
-    return None
 
 
 def run(home: Path, *statements: str) -> None:

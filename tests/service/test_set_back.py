@@ -15,17 +15,9 @@ from sandbox.errors import ErrorCode, SandboxError
 from sandbox.service import home as homes
 from sandbox.service import loading, opc
 from sandbox.service.reports import LoadRequest
-from tests.service.instance import OPERATOR, acting, copied, settings
+from tests.service.instance import OPERATOR, acting, copied, opened_with, settings
 
 TABLES = "SELECT COUNT(*) AS n FROM districts"
-
-
-def opened_with(home: Path) -> ErrorCode | None:
-    try:
-        homes.close(homes.open_home(settings(home)))
-    except SandboxError as error:
-        return error.code
-    return None
 
 
 def use(home: Path, folder: Path) -> None:
